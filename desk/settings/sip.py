@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 from pydantic import Field, ValidationInfo, field_validator
 
 from desk.errors import SettingsError
-from desk.settings.group import PREFIX, Group, Port, check_both, prefix
+from desk.settings.group import PREFIX, Group, Port, Secret, check_both, prefix
 
 Encryption: TypeAlias = Literal["off", "phones", "all"]
 SWITCHBOARD_NUMBER: Final = re.compile(r"\+?[0-9]{3,15}", re.ASCII)
@@ -64,6 +64,13 @@ class SipSettings(Group):
             "marks the telephone company's calls, and phones and, without TRUNK, patients are called through it."
         ),
     )
+    proxy_mark: Secret = Field(
+        None,
+        description=(
+            "The word by which SIP_PROXY marks the telephone company's calls: 32 letters and digits or more, as MARK "
+            "in its local.cfg. Anyone who knows it can call in without a password."
+        ),
+    )
     encryption: Encryption = Field(
         "off",
         description=(
@@ -82,6 +89,11 @@ class SipSettings(Group):
     )
 
     @property
+    def way_out(self) -> str:
+        """The address that calls to patients go to: the trunk's, or else the proxy's."""
+        return self.trunk or self.proxy
+
+    @property
     def rtp_range(self) -> tuple[int, int]:
         """The first and last RTP port."""
         first, last = self.rtp_ports.split("-")
@@ -94,6 +106,11 @@ class SipSettings(Group):
             raise SettingsError(
                 f"{PREFIX}SIP_TLS_CERT_FILE and {PREFIX}SIP_TLS_KEY_FILE are not set: "
                 f"{PREFIX}SIP_ENCRYPTION={self.encryption} needs Asterisk's certificate and its key."
+            )
+        mark = self.proxy_mark.get_secret_value() if self.proxy_mark else ""
+        if self.proxy and not re.fullmatch(r"[A-Za-z0-9]{32,100}", mark, re.ASCII):
+            raise SettingsError(
+                f"{PREFIX}SIP_PROXY_MARK must be 32 letters and digits or more, as MARK in the proxy's local.cfg."
             )
         if self.encryption != "off" and self.proxy:
             raise SettingsError(f"{PREFIX}SIP_PROXY needs {PREFIX}SIP_ENCRYPTION=off: the proxy carries SIP over UDP.")

@@ -50,7 +50,7 @@ APP_SERVICES = ("api", "ivr", "standby", "migrate", "prune")
 NOT_FOR_CONTAINERS = frozenset(
     {
         *("runner", "var_dir", "sip_host", "rtp_ports", "trunk"),  # for Asterisk, which is prepared here
-        *("switchboard", "sip_proxy", "sip_public_address", "sip_local_networks"),
+        *("switchboard", "sip_proxy", "sip_proxy_mark", "sip_public_address", "sip_local_networks"),
         *("trunk_user", "trunk_password", "trunk_register", "trunk_from_domain", "trunk_qualify"),
         *("sip_encryption", "sip_tls_port", "sip_tls_cert_file", "sip_tls_key_file", "sip_tls_ca_file"),
         *("prompts_dir", "ari_url", "draft_voices"),  # mounted, so the default is right

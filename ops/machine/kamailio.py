@@ -26,15 +26,21 @@ class KamailioError(Exception):
 class Kamailio:
     """A Kamailio with its files in `folder`. Addresses are `host:port`. Use as a context manager."""
 
-    def __init__(self, folder: Path, *, listen: str, nodes: Sequence[str], trunk: Sequence[str]) -> None:
-        """`nodes`: the Asterisks' SIP addresses. `trunk`: the telephone company's."""
+    def __init__(
+        self, folder: Path, *, listen: str, nodes: Sequence[str], trunk: Sequence[str], mark: str = "0" * 32
+    ) -> None:
+        """`nodes`: the Asterisks' SIP addresses. `trunk`: the telephone company's.
+
+        `mark`: the nodes' `sip_proxy_mark`.
+        """
         self.folder, self.listen = folder, listen
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(CONFIGURATION, folder)
         (folder / "local.cfg").write_text(
             f"#!define LISTEN udp:{listen}\n"
             f'#!define DISPATCHER_LIST "{folder}/dispatcher.list"\n'
-            f'#!define PING_FROM "sip:proxy@{listen}"\n',
+            f'#!define PING_FROM "sip:proxy@{listen}"\n'
+            f"#!define MARK {mark}\n",
             encoding="utf-8",
         )
         lines = [f"1 sip:{node} 0 0" for node in nodes] + [f"2 sip:{each} {NO_PINGS} 0" for each in trunk]

@@ -35,8 +35,9 @@ match_header=Via: /SIP\\/2\\.0\\/(UDP|TCP)/
 """
 BY_PROXY = "rewrite_contact=no\n"
 """The proxy gives each request the way back (Path, Record-Route), so the phone's own address stays."""
-CALLS_OF_THE_TRUNK = "[trunk-by-proxy]\ntype=identify\nendpoint=trunk\nmatch_header=X-Innringing-Trunk: yes\n"
-"""The proxy marks the telephone company's calls, and removes the mark from any other."""
+CALLS_OF_THE_TRUNK = "[trunk-by-proxy]\ntype=identify\nendpoint=trunk\nmatch_header=X-Innringing-Trunk: {mark}\n"
+"""The proxy marks the telephone company's calls. The mark is secret, because a header that the proxy and Asterisk read
+differently could otherwise carry a stranger's mark past the proxy."""
 
 
 def transports(settings: Settings, folder: Path) -> str:
@@ -64,7 +65,8 @@ def transports(settings: Settings, folder: Path) -> str:
     order = "ip,header,username" if refuses else "username,header,ip"
     parts.append(f"[identification](!)\nendpoint_identifier_order={order}\n")
     parts += [IN_CLEAR] if refuses else []
-    parts += [CALLS_OF_THE_TRUNK] if settings.sip.proxy else []
+    if settings.sip.proxy and settings.sip.proxy_mark:
+        parts.append(CALLS_OF_THE_TRUNK.format(mark=settings.sip.proxy_mark.get_secret_value()))
     return "\n".join(parts)
 
 

@@ -19,7 +19,7 @@ def endpoint_options(settings: Settings) -> str:
 
 def sections(settings: Settings) -> list[str]:
     """Return the trunk's address, and its account and registration where they are set."""
-    trunk, host = settings.trunk, settings.sip.trunk or settings.sip.proxy
+    trunk, host = settings.trunk, settings.sip.way_out
     encrypted = settings.sip.encryption == "all"
     uri = f"sip:{host}" + (r"\;transport=tls" if encrypted else "")  # a bare semicolon starts a comment
     contact = f"contact={uri}\nqualify_frequency={trunk.qualify}\n" if host else ""

@@ -249,21 +249,25 @@ def test_trunk_is_a_host_with_an_optional_port() -> None:
 
 @pytest.mark.usefixtures("keys")
 def test_proxy_is_a_host_with_an_optional_port_and_carries_no_tls(tmp_path: Path) -> None:
-    assert Settings.load(sip_proxy="192.0.2.7:5070").sip.proxy == "192.0.2.7:5070"
+    mark = {"sip_proxy_mark": "a" * 32}
+    assert Settings.load(sip_proxy="192.0.2.7:5070", **mark).sip.proxy == "192.0.2.7:5070"
+    for bad in ("", "a" * 31, "a" * 32 + "\n", "a" * 32 + ";"):
+        with pytest.raises(SettingsError, match="INNRINGING_SIP_PROXY_MARK"):
+            Settings.load(sip_proxy="192.0.2.7", sip_proxy_mark=bad or None)
     with pytest.raises(SettingsError, match="INNRINGING_SIP_PROXY"):
         Settings.load(sip_proxy="sip:example.org")
     encrypted = {"sip_encryption": "phones", "sip_tls_cert_file": tmp_path / "c", "sip_tls_key_file": tmp_path / "k"}
     with pytest.raises(SettingsError, match="INNRINGING_SIP_PROXY needs INNRINGING_SIP_ENCRYPTION=off"):
-        Settings.load(sip_proxy="192.0.2.7", **encrypted)
+        Settings.load(sip_proxy="192.0.2.7", **mark, **encrypted)
 
 
 @pytest.mark.usefixtures("keys")
 def test_transports_behind_a_proxy_trust_its_mark_and_call_through_it() -> None:
     alone = transports(Settings.load(trunk="192.0.2.9"), Path())
-    behind = transports(Settings.load(sip_proxy="192.0.2.7:5070"), Path())
+    behind = transports(Settings.load(sip_proxy="192.0.2.7:5070", sip_proxy_mark="a" * 32), Path())
     assert "contact=sip:192.0.2.9\n" in alone and "match_header" not in alone and "rewrite_contact" not in alone
     assert "contact=sip:192.0.2.7:5070\n" in behind
-    assert "endpoint=trunk\nmatch_header=X-Innringing-Trunk: yes\n" in behind
+    assert f"endpoint=trunk\nmatch_header=X-Innringing-Trunk: {'a' * 32}\n" in behind
     assert behind.count("rewrite_contact=no\n") == 2
 
 

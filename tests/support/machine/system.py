@@ -167,6 +167,7 @@ def variables(settings: Settings, **other: str) -> dict[str, str]:
         "RTP_PORTS": settings.sip.rtp_ports,
         "TRUNK": settings.sip.trunk,
         "SIP_PROXY": settings.sip.proxy,
+        "SIP_PROXY_MARK": settings.sip.proxy_mark.get_secret_value() if settings.sip.proxy_mark else "",
         "AGENT_RINGS": str(settings.dials.agent_rings),
         "PATIENT_RINGS": str(settings.dials.patient_rings),
         "DIALS_A_NUMBER_A_DAY": str(settings.dials.per_number_a_day),

@@ -15,6 +15,7 @@ from tests.support.phone.dial_system import Exchange, running_exchange
 
 PROXY, TELEPHONE_COMPANY = "127.0.0.5", "127.0.0.6"
 """Loopback addresses of their own: Asterisk takes calls from 127.0.0.1 as the telephone company's in the demo."""
+MARK = "M" * 32
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def two_nodes(folder: Path, database_url: str) -> Iterator[Nodes]:
     assert done.returncode == 0, done.stderr
     port, trunk_port = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
     proxy_address = f"{PROXY}:{port}"
-    with running_exchange(first, database_url=database_url, sip_proxy=proxy_address) as one:
+    with running_exchange(first, database_url=database_url, sip_proxy=proxy_address, sip_proxy_mark=MARK) as one:
         shutil.copy(first / "keys.env", second)
         shutil.copy(first / "asterisk" / "phones.json", second / "asterisk")
         settings = one.system.settings
@@ -61,6 +62,7 @@ def two_nodes(folder: Path, database_url: str) -> Iterator[Nodes]:
                 database_url=database_url,
                 departments_file=settings.files.departments,
                 sip_proxy=proxy_address,
+                sip_proxy_mark=MARK,
                 agent_rings=settings.dials.agent_rings,
                 patient_rings=settings.dials.patient_rings,
             ) as two,
@@ -69,6 +71,7 @@ def two_nodes(folder: Path, database_url: str) -> Iterator[Nodes]:
                 listen=proxy_address,
                 nodes=[f"127.0.0.1:{each.settings.sip.port}" for each in (one.system, two)],
                 trunk=[f"{TELEPHONE_COMPANY}:{trunk_port}"],
+                mark=MARK,
             ) as proxy,
         ):
             yield Nodes(one, Exchange(two, trunk_port, one.tokens), proxy, port, trunk_port)
