@@ -9,7 +9,8 @@ import typer
 
 from desk.logging.scrubber import Scrubber
 from ops.commands.lazy import COMMANDS, LazyCommands
-from ops.commands.messages.translation import VARIABLE, choose
+from ops.commands.usage import choose
+from ops.messages.translation import VARIABLE
 
 READ_BY_ASTERISK: Final = frozenset({"prompts", "reload"})
 """Commands whose files another user may have to read: Asterisk in a container. They hold no personal data."""
@@ -35,6 +36,7 @@ class _Commands(typer.Typer):
 app = _Commands(
     cls=LazyCommands,
     no_args_is_help=True,
+    rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_show_locals=False,  # locals may contain an identity number
 )
@@ -44,12 +46,15 @@ app = _Commands(
 def innringing(
     language: Annotated[
         str | None,
-        typer.Option(envvar=VARIABLE, help="The language of messages: nb (unless said otherwise) or en."),
+        typer.Option(
+            envvar=VARIABLE,
+            help="The language of messages: nb (unless said otherwise) or en.",
+            is_eager=True,  # before --help is printed
+            callback=choose,
+        ),
     ] = None,
 ) -> None:
     """A callback service for hospitals."""
-    if language is not None:
-        choose(language)
 
 
 if __name__ == "__main__":

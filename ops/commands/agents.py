@@ -25,8 +25,8 @@ from desk.errors import DeskError
 from desk.settings.settings import Settings
 from desk.wire import make_passwords
 from ops.commands.audited import audited
-from ops.commands.messages.translation import translated
 from ops.commands.terminal import current_database, fail, load_settings, run, say
+from ops.messages.translation import translated
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ MOST_DAYS = 30
 LONGEST_DAYS = 5 * 365
 DAYS_OF_TOKEN = "How many days the token is valid; 0: forever. For programs, use: innringing tokens add."
 
-app = typer.Typer(no_args_is_help=True, help="Manage agents, their roles and their departments.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Manage agents, their roles and their departments.")
 
 Name = Annotated[str, typer.Argument(help="The agent's name, shown in the history.")]
 RoleOption = Annotated[Role, typer.Option("--role", help="What the agent may do there.")]

@@ -27,12 +27,14 @@ from desk.numbers.identity_number import IdentityNumber, parse_identity
 from desk.settings.settings import Settings
 from desk.wire import make_audit_retention
 from ops.commands.audited import audited, operating_user
-from ops.commands.messages.translation import translated
 from ops.commands.terminal import fail, load_settings, run, say, show, unlocked_database
+from ops.messages.translation import translated
 
 PAGE_SIZE = 1000
 
-app = typer.Typer(no_args_is_help=True, help="Verify the audit, extract a patient's rows, delete expired rows.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Verify the audit, extract a patient's rows, delete expired rows."
+)
 
 
 class ExtractFormat(StrEnum):

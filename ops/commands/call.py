@@ -20,8 +20,8 @@ from desk.paths import ROOT
 from desk.settings.settings import Settings
 from ivr.prompts.catalogue import Catalogue, PromptsError, load_catalogue
 from ivr.rehearsal import people
-from ops.commands.messages.translation import translated
 from ops.commands.terminal import load_settings, say
+from ops.messages.translation import translated
 from ops.softphone.errors import PhoneError
 from ops.softphone.listening import HeardPrompt, PromptRecogniser
 from ops.softphone.phone import Phone

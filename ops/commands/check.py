@@ -45,11 +45,11 @@ from ivr.prompts.files import read_manifest
 from ops.commands.dialplan.asked import asked
 from ops.commands.dialplan.candidate import prompts_of
 from ops.commands.dialplan.rules import DialplanCheck
-from ops.commands.messages.translation import translated
 from ops.commands.terminal import load_settings
 from ops.machine.demo_parts import demo_parts
 from ops.machine.going_live import switchboard_faults, trial_settings
 from ops.machine.instance import OWN
+from ops.messages.translation import translated
 
 DIALPLAN = ROOT / "dialplan"
 

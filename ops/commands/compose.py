@@ -26,7 +26,6 @@ from desk.paths import ROOT
 from desk.settings.settings import Settings, names, secret_names
 from ivr.prompts.catalogue import PromptsError
 from ops.commands.dialplan.candidate import FilesRefused, files_for_start
-from ops.commands.messages.translation import translated
 from ops.commands.prompts import build_with_progress
 from ops.commands.reload import expected_of, still_lacking
 from ops.commands.terminal import show
@@ -38,6 +37,7 @@ from ops.machine.going_live import switchboard_faults, trial_settings
 from ops.machine.in_use import AlreadyRunning, only_one_in
 from ops.machine.ready import doors_are_open, lacking
 from ops.machine.running import find_in
+from ops.messages.translation import translated
 
 READY_LIMIT = 120.0
 VARIABLES = "variables.json"

@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from desk.logging.scrubber import Scrubber
 from desk.numbers.identity_number import holds_identity
-from ops.commands.messages.translation import translated
+from ops.commands.usage import one_line_errors
 
 TAKES_SYNTHETIC_NUMBERS: Final = ("call", "--id")
 """The only command and option that accept an identity number: it must be synthetic, so it is no secret."""
@@ -32,13 +32,13 @@ class GuardedCommands(TyperGroup):
             return super().main(*args, **kwargs)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if any(map(contains_identity, _without_synthetic(args))):
-            ctx.fail(translated(REFUSED))
-        with _scrubbed_message():
+        with one_line_errors(ctx, self.list_commands(ctx)):
+            if any(map(contains_identity, _without_synthetic(args))):
+                ctx.fail(REFUSED)
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        with _scrubbed_message():
+        with one_line_errors(ctx, self.list_commands(ctx)):
             return super().invoke(ctx)
 
 
@@ -52,18 +52,6 @@ def _without_synthetic(args: Sequence[str]) -> Iterator[str]:
 def contains_identity(argument: str) -> bool:
     """Whether an argument contains an identity number. Ids of callbacks and paths are ignored."""
     return "/" not in argument and holds_identity(_ID.sub("", argument))
-
-
-@contextmanager
-def _scrubbed_message() -> Iterator[None]:
-    """Scrub usage errors before they are printed in a frame, which may split a number over two lines."""
-    try:
-        yield
-    except Exception as error:
-        message = getattr(error, "message", None)
-        if isinstance(message, str):
-            error.message = Scrubber()(message)  # type: ignore[attr-defined]
-        raise
 
 
 @contextmanager

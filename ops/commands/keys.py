@@ -13,12 +13,12 @@ from desk.key_rotation.repository import KeyKind
 from desk.key_rotation.rotation import OlderKeyInUse, Progress, Report, Rotation
 from desk.settings.settings import Settings
 from ops.commands.audited import audited
-from ops.commands.messages.translation import translated
 from ops.commands.terminal import fail, load_settings, run, say, unlocked_database
+from ops.messages.translation import translated
 
 EVERY_SECONDS = 2.0
 
-app = typer.Typer(no_args_is_help=True, help="Show and rotate the keys that seal personal data.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Show and rotate the keys that seal personal data.")
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Any, Final
 import typer
 
 from ops.commands.guarded import GuardedCommands
-from ops.commands.messages.translation import translated
+from ops.commands.usage import CommandLine, in_their_language
 
 COMMANDS: Final[Mapping[str, str]] = {
     "run": "ops.commands.run:run",
@@ -40,6 +40,8 @@ OPTION: Final = "--language"
 class LazyCommands(GuardedCommands):
     """The commands in COMMANDS. `--help` loads all of them, a command only itself."""
 
+    context_class = CommandLine
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, _language_first(args))
 
@@ -50,7 +52,7 @@ class LazyCommands(GuardedCommands):
         if cmd_name not in COMMANDS:
             return None
         if cmd_name == "call" and not _has_test_phone():
-            ctx.fail(translated("The SIP test phone is not part of this installation."))
+            ctx.fail("The SIP test phone is not part of this installation.")
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         found = getattr(import_module(module), attribute)
         if not isinstance(found, typer.Typer):
@@ -58,12 +60,17 @@ class LazyCommands(GuardedCommands):
             found.command(cmd_name)(function)
         command = typer.main.get_command(found)
         command.name = cmd_name
+        in_their_language(command)
         return command
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        in_their_language(self)
+        super().format_help(ctx, formatter)
 
 
 def _language_first(args: list[str]) -> list[str]:
     """Let `--language` be written after the command too, as people do. For `prompts` it chooses texts."""
-    if OPTION not in [arg.partition("=")[0] for arg in args] or args[0] not in COMMANDS or args[0] == "prompts":
+    if OPTION not in [arg.partition("=")[0] for arg in args] or "prompts" in args:
         return args
     at = next(at for at, arg in enumerate(args) if arg.partition("=")[0] == OPTION)
     end = at + (1 if "=" in args[at] else 2)

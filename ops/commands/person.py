@@ -27,13 +27,15 @@ from desk.privacy.subject_access import ErasureResult, Person, SubjectAccess, as
 from desk.settings.settings import Settings
 from desk.wire import make_retention
 from ops.commands.audited import AuditedCommand, audited
-from ops.commands.messages.translation import translated
 from ops.commands.terminal import current_database, fail, load_settings, run, say
+from ops.messages.translation import translated
 
 T = TypeVar("T")
 
-person = typer.Typer(no_args_is_help=True, help="Export or erase everything stored about one person.")
-retention = typer.Typer(no_args_is_help=True, help="Manage nightly deletion and legal holds.")
+person = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Export or erase everything stored about one person."
+)
+retention = typer.Typer(no_args_is_help=True, add_completion=False, help="Manage nightly deletion and legal holds.")
 
 By = Annotated[str, typer.Option(help="Your name, shown in the callback's history.")]
 ByPhone = Annotated[

@@ -21,12 +21,14 @@ from ivr.prompts.build import BuildReport, build
 from ivr.prompts.catalogue import ProgramMissing, PromptsError
 from ivr.prompts.check import PromptCheck, check
 from ivr.prompts.files import WORDLESS
-from ops.commands.messages.translation import translated
 from ops.commands.terminal import show
 from ops.machine import tree
 from ops.machine.apt import AptError
+from ops.messages.translation import translated
 
-app = typer.Typer(help="Build, check and list the prompts that callers hear.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="Build, check and list the prompts that callers hear.", no_args_is_help=True
+)
 
 PROMPTS_DIR = ROOT / "prompts"
 Folder = Annotated[Path, typer.Option("--prompts-dir", envvar="INNRINGING_PROMPTS_DIR", help="holds catalogue.toml")]

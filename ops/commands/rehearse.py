@@ -24,8 +24,8 @@ from ivr.rehearsal.fingers import PEOPLE_ENOUGH, HandReport, converse_many
 from ivr.rehearsal.stage import Stage, open_stage
 from ivr.rehearsal.transcript import faults, lines
 from ivr.rehearsal.virtual_time import VirtualTimeLoop
-from ops.commands.messages.translation import translated
 from ops.commands.terminal import load_settings, say, show
+from ops.messages.translation import translated
 
 IDENTITY = re.compile(r"\b([0-9]{6})[0-9]{5}\b")
 TITLES = (("Første gang", False, False), ("Allerede på listen", True, False), ("Skjult nummer", False, True))

@@ -20,12 +20,12 @@ from ivr.prompts.catalogue import PromptsError
 from ops.commands.check import table
 from ops.commands.dialplan.candidate import mistakes
 from ops.commands.dialplan.telephony_files import TelephonyFiles
-from ops.commands.messages.translation import translated
 from ops.commands.terminal import fail, load_settings, show
 from ops.machine import instance
 from ops.machine.engine import EngineError
 from ops.machine.questions import Expected, lacking, names_of_transports
 from ops.machine.running import NotRunning, RunningAsterisk, alone_with, find
+from ops.messages.translation import translated
 
 PATIENCE = 5.0  # seconds until Asterisk must have what the files say
 NEEDS_RESTART = ("modules.conf", "http.conf", "rtp.conf")

@@ -17,21 +17,24 @@ from desk.statistics.figures import Figures, StatisticsReader
 from desk.statistics.tables import TABLES, FigureTable, tables_of
 from desk.statistics.tallies import Recount, Tallies
 from desk.statistics.words import FigureWords
-from ops.commands.messages.translation import translated
 from ops.commands.terminal import current_database, fail, load_settings, run, say
+from ops.messages.translation import translated
 
 MOST_SHOWN = 20
-Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])]
+First = Annotated[
+    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The first day, as 2026-12-24; by default four weeks ago.")
+]
+Last = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day; by default today.")]
 
-app = typer.Typer(no_args_is_help=True, help="Show the figures, or prove that they are right.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Show the figures, or prove that they are right.")
 
 
 @app.command()
 def show(
     table: Annotated[str, typer.Argument(help=f"One of {', '.join(TABLES)}.")] = TABLES[0],
     department: Annotated[str | None, typer.Option(help="The department's slug; by default all.")] = None,
-    since: Day = None,
-    until: Day = None,
+    since: First = None,
+    until: Last = None,
     csv: Annotated[Path | None, typer.Option(help="Write the table to this file, for a spreadsheet.")] = None,
     xlsx: Annotated[Path | None, typer.Option(help="Write all tables to this workbook, with charts.")] = None,
 ) -> None:

@@ -23,7 +23,7 @@ from desk.settings.secret_files import KEYS_FILE
 from desk.settings.settings import Settings
 from desk.vault.vault import Vault
 from desk.wire import check_keys, make_vault, open_database
-from ops.commands.messages.translation import translated
+from ops.messages.translation import translated
 
 T = TypeVar("T")
 

@@ -13,10 +13,10 @@ from desk.accounts.tokens.model import Token, TokenScope
 from desk.audit.actions import AuditAction
 from desk.clock import SystemClock
 from ops.commands.agents import Name, change, chosen_departments, with_agents
-from ops.commands.messages.translation import translated
 from ops.commands.terminal import fail, load_settings, run, say
+from ops.messages.translation import translated
 
-app = typer.Typer(no_args_is_help=True, help="Manage access tokens for programs.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Manage access tokens for programs.")
 
 LONGEST_LABEL = 64
 YEAR = 365

@@ -13,6 +13,7 @@ from desk.paths import ROOT
 from ops.machine import engine, tree
 from ops.machine.images import ensure_base
 from ops.machine.venv import write_metadata
+from ops.messages.translation import translated
 
 APP = "innringing-app"
 PYTHON = "innringing-python"
@@ -51,7 +52,7 @@ def build(*options: str) -> None:
 
 
 def _image(context: Path, name: str, *options: str) -> None:
-    print(f"Building the image {name} …", flush=True)
+    print(translated(f"Building the image {name} …"), flush=True)
     dockerfile = str(context / "app.Dockerfile")
     engine.docker("build", "-q", "--network=host", "-t", name, "-f", dockerfile, *options, str(context))
 
@@ -61,7 +62,7 @@ def _wheels() -> Path:
     target = tree.cache_folder() / f"wheels-{wanted}"
     if target.exists():
         return target
-    print("Fetching and building the wheels of requirements.txt …", flush=True)
+    print(translated("Fetching and building the wheels of requirements.txt …"), flush=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         new = Path(folder) / "wheels"
         new.mkdir()

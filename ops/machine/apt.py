@@ -17,6 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from ops.messages.translation import translated
+
 DEBIAN_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 MIRROR_VARIABLE = "INNRINGING_DEBIAN_MIRROR"
 SNAPSHOT_VARIABLE = "INNRINGING_DEBIAN_SNAPSHOT"
@@ -186,7 +188,9 @@ class _PrivateApt:
             if "expired" not in str(error) and "not valid" not in str(error):
                 raise
             # On a frozen copy of the archive the signature is valid and only the date has passed.
-            print("  the mirror is a frozen copy (its Release file has expired): using it anyway", flush=True)
+            print(
+                translated("  the mirror is a frozen copy (its Release file has expired): using it anyway"), flush=True
+            )
             self._any_date = True
             self._apt("update")
 

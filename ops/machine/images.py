@@ -12,6 +12,7 @@ from pathlib import Path
 
 from desk.paths import ROOT
 from ops.machine import apt, engine, tree
+from ops.messages.translation import translated
 
 HERE = ROOT / "docker"
 ASTERISK = "innringing-asterisk"
@@ -39,7 +40,7 @@ def ensure(name: str) -> None:
 
 def build(name: str, *options: str) -> None:
     """Build the image on the base that is there. `options` are Docker's."""
-    print(f"Building the image {name} …", flush=True)
+    print(translated(f"Building the image {name} …"), flush=True)
     with tempfile.TemporaryDirectory() as context:
         for file in FILES[name]:
             source = HERE / file
@@ -75,7 +76,7 @@ def renew_base(suite: str) -> None:
             return
     except subprocess.TimeoutExpired:
         pass
-    print(f"No registry has {name}: building it from a Debian mirror …", flush=True)
+    print(translated(f"No registry has {name}: building it from a Debian mirror …"), flush=True)
     _make_base(suite, name)
 
 
@@ -135,4 +136,4 @@ if __name__ == "__main__":
     try:
         main()
     except (engine.EngineError, apt.AptError) as error:
-        sys.exit(f"innringing: {error}")
+        sys.exit(translated(f"innringing: {error}"))

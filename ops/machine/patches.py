@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from ops.machine import app_image, engine, images
 from ops.machine.apt import AptError
+from ops.messages.translation import translated
 
 Packages = Mapping[str, str]
 """The versions of packages by their names."""
@@ -31,8 +32,8 @@ def patch() -> None:
         images.build(name, "--no-cache", day)
     app_image.build("--no-cache", day)
     for name in names:
-        print(f"{name}: {changes_in_words(before[name], packages_of(name))}")
-    print("`make up` puts them in place. Calls in progress end where Asterisk's image changed.")
+        print(translated(f"{name}: {changes_in_words(before[name], packages_of(name))}"))
+    print(translated("`make up` puts them in place. Calls in progress end where Asterisk's image changed."))
 
 
 def packages_of(image: str) -> Packages:
@@ -61,4 +62,4 @@ if __name__ == "__main__":
     try:
         patch()
     except (engine.EngineError, AptError) as error:
-        sys.exit(f"innringing: {error}")
+        sys.exit(translated(f"innringing: {error}"))

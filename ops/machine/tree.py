@@ -21,6 +21,7 @@ from pathlib import Path
 
 from desk.paths import ROOT
 from ops.machine.apt import AptError, debian_sources, unpack
+from ops.messages.translation import translated
 
 HERE = ROOT / "docker"
 RECIPE = "1"  # increase it when the processing of unpacked packages changes
@@ -132,15 +133,15 @@ def program(name: str) -> Path:
 
 
 def _build(recipe: Recipe, target: Path) -> None:
-    print(f"Unpacking {', '.join(recipe.packages())} of Debian {recipe.suite} to {target}", flush=True)
-    print("  fetching the packages (only once, takes a minute or two) …", flush=True)
+    print(translated(f"Unpacking {', '.join(recipe.packages())} of Debian {recipe.suite} to {target}"), flush=True)
+    print(translated("  fetching the packages (only once, takes a minute or two) …"), flush=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{recipe.name}-", suffix=".new") as work:
         tree = Path(work) / "tree"
         unpack(recipe.packages(), debian_sources(recipe.suite, target.parent), tree)
         write_wrappers(recipe, tree, target)
         tree.chmod(0o755)
         tree.rename(target)
-    print("  done", flush=True)
+    print(translated("  done"), flush=True)
 
 
 def write_wrappers(recipe: Recipe, tree: Path, target: Path) -> None:
@@ -203,4 +204,4 @@ if __name__ == "__main__":
     try:
         print(ensure(RECIPES[sys.argv[1]]))
     except AptError as error:
-        sys.exit(f"innringing: {error}")
+        sys.exit(translated(f"innringing: {error}"))

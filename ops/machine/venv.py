@@ -18,6 +18,7 @@ from pathlib import Path
 from desk.paths import ROOT
 from ops.machine.apt import AptError, debian_sources, unpack
 from ops.machine.tree import cache_folder
+from ops.messages.translation import translated
 
 VENV = ROOT / ".venv"
 RECIPE = b"2"  # increase it when .venv changes in other ways than by its requirements
@@ -47,7 +48,7 @@ def ensure(requirements: Path = REQUIREMENTS) -> None:
     stamp = VENV / "innringing-requirements"
     if python.exists() and any(_has(stamp, each) for each in {requirements, DEV_REQUIREMENTS}):
         return
-    print(f"Creating {VENV.name} from {requirements.name} (a minute or two) …", flush=True)
+    print(translated(f"Creating {VENV.name} from {requirements.name} (a minute or two) …"), flush=True)
     if not python.exists():
         _run([sys.executable, "-m", "venv", "--without-pip", "--clear", str(VENV)])
     _install(python, requirements)
@@ -61,7 +62,7 @@ def ensure_bench() -> None:
     stamp = VENV / "innringing-requirements-bench"
     if _has(stamp, BENCH_REQUIREMENTS):
         return
-    print(f"Adding {BENCH_REQUIREMENTS.name} …", flush=True)
+    print(translated(f"Adding {BENCH_REQUIREMENTS.name} …"), flush=True)
     _install(VENV / "bin" / "python", BENCH_REQUIREMENTS)
     stamp.write_text(_recipe(BENCH_REQUIREMENTS), encoding="ascii")
 
@@ -144,4 +145,4 @@ if __name__ == "__main__":
             case _:
                 ensure()
     except AptError as error:
-        sys.exit(f"innringing: {error}")
+        sys.exit(translated(f"innringing: {error}"))

@@ -12,7 +12,10 @@ FILES = (
     *("desk/accounts/oidc/groups_file.py", "desk/accounts/passwords/leaked_passwords.py", "innringing.py"),
     *(
         f"ops/machine/{name}.py"
-        for name in ("demo_parts", "going_live", "questions", "trial", "running", "in_use", "ready", "engine")
+        for name in (
+            *("demo_parts", "going_live", "questions", "trial", "running", "in_use", "ready", "engine", "asterisk"),
+            *("apt", "tree", "images", "app_image", "venv", "patches", "instance", "sip_security", "trunk"),
+        )
     ),
 )
 """Where the texts of commands are written."""

@@ -9,7 +9,7 @@ import pytest
 from desk.departments.file import load_departments
 from desk.paths import ROOT
 from ops.commands.check import faults
-from ops.commands.messages.translation import norwegian
+from ops.messages.translation import norwegian
 from tests.support.manual import YEAR, blocks, section, set_in
 
 

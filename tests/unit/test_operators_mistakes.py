@@ -13,7 +13,7 @@ from desk.paths import ROOT
 from ivr.prompts.catalogue import load_catalogue
 from ops.commands.dialplan.candidate import prompts_of
 from ops.commands.dialplan.rules import DialplanCheck
-from ops.commands.messages.translation import norwegian
+from ops.messages.translation import norwegian
 from tests.support.mistakes import ELSEWHERE, IN_EXTENSIONS, IN_SIP, Mistake
 from tests.support.sly_mistakes import LIVE, SLY
 

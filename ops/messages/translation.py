@@ -1,4 +1,4 @@
-"""What the commands print, in the operator's language: Norwegian, or English where it is asked for.
+"""What operators' commands and the machine's parts print, in the operator's language: Norwegian, or English on request.
 
 The code is written in English, as in logs and in the answers of REST. A message is translated where it is printed:
 the files in this folder have each English text, with {…} where values stand, and the Norwegian one. So a mistake in a
@@ -9,19 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
-
-import typer
-
-from desk.settings.group import PREFIX
+from pathlib import Path
 
 LANGUAGES = ("nb", "en")
 """The languages of the commands' messages, the default first."""
-VARIABLE = f"{PREFIX}LANGUAGE"
-FILES = ("commands", "files", "dialplan", "settings", "rehearsal")
+VARIABLE = "INNRINGING_LANGUAGE"
+FILES = ("commands", "usage", "machine", "files", "dialplan", "settings", "rehearsal")
 REFUSALS = "refusals"
 """The file with the first sentences of refusals: more may follow one."""
 _PLACE = re.compile(r"\{(\w*)[^{}]*\}")
@@ -82,16 +77,9 @@ def translated(text: object) -> str:
 
 
 def language() -> str:
-    """Return the language of this process's messages. The option `--language` sets the variable."""
+    """Return the language of this process's messages, and of those it starts. `--language` sets the variable."""
     chosen = os.environ.get(VARIABLE, "")
     return chosen if chosen in LANGUAGES else LANGUAGES[0]
-
-
-def choose(language: str) -> None:
-    """Set the language of this process's messages, and of those it starts. Raises typer.BadParameter."""
-    if language not in LANGUAGES:
-        raise typer.BadParameter(f"«{language}»: {' / '.join(LANGUAGES)}", param_hint="--language")
-    os.environ[VARIABLE] = language
 
 
 @cache
@@ -102,7 +90,9 @@ def norwegian() -> Translation:
 
 
 def _read(name: str) -> dict[str, str]:
-    return tomllib.loads(resources.files(__package__).joinpath(f"{name}.toml").read_text("utf-8"))
+    import tomllib  # not at the top: an older Python must come as far as the line that refuses it (ops.machine.venv)
+
+    return tomllib.loads(Path(__file__).with_name(f"{name}.toml").read_text("utf-8"))
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
