@@ -41,8 +41,8 @@ log = structlog.get_logger(__name__)
 REST_TIMEOUT: Final = 4.0  # seconds
 HEARTBEAT: Final = 10.0  # seconds between pings; the pong must arrive within half of it
 FIRST_DELAY: Final = 0.1
-LONGEST_DELAY: Final = 2.0
-LOG_EVERY: Final = 20  # failed attempts between two log lines
+LONGEST_DELAY: Final = 0.5  # callers who were left in silence wait for it
+LOG_EVERY: Final = 80  # failed attempts between two log lines
 
 Route = Callable[[Event], None]
 Reconcile = Callable[[], Awaitable[None]]

@@ -315,7 +315,7 @@ class Call:
     def events_lost(self) -> None:
         """Handle a lost connection: the awaited event may have been missed."""
         self._recording.give_up("lost")
-        self._player.give_up("lost")
+        self._player.events_lost()
 
     def release(self) -> None:
         """Let go of the caller, because this process stops. Never blocks.

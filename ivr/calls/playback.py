@@ -23,11 +23,12 @@ HELD: Final = 2  # silences after a key tone, longer than any wait for the next 
 
 @dataclass(slots=True)
 class Playback:
-    """A playback that a call waits for."""
+    """A playback that a call waits for. After `silent_from` it only waits for keys."""
 
     id: str
     barge_in: bool
     deaf_until: float
+    silent_from: float
     outcome: asyncio.Future[str]  # "done", "failed", "cancelled" from Asterisk; "key", "lost", "gone" from the call
 
 

@@ -79,7 +79,8 @@ class Player:
             self._rescue.follow(words)  # waiting for it would be waiting for what plays
         loop = asyncio.get_running_loop()
         deaf_until = loop.time() + self._length(deaf_words, language)
-        playback = Playback(next(self._ids), barge_in, deaf_until, loop.create_future())
+        silent_from = math.inf if then is None else loop.time() + words
+        playback = Playback(next(self._ids), barge_in, deaf_until, silent_from, loop.create_future())
         if then is not None:
             self._channel.expect_keys(then)
         self._playback = playback  # set before the request: the end event may arrive before the response
@@ -112,6 +113,10 @@ class Player:
         """Handle the end of a playback. Earlier playbacks are ignored."""
         if self._playback and self._playback.id == playback_id:
             self.give_up(state)
+
+    def events_lost(self) -> None:
+        """Handle a connection that was away: the end of what plays may have been missed, or keys."""
+        self.give_up("lost")
 
     def give_up(self, outcome: str) -> None:
         """End the wait for the current playback."""
@@ -156,20 +161,34 @@ class Player:
         wait = CHECK_AFTER
         while (left := deadline - loop.time()) > _MOMENT:
             done, _ = await asyncio.wait((playback.outcome,), timeout=min(wait, left))
-            if done:
+            is_lost = bool(done) and playback.outcome.result() == "lost"
+            if done and not is_lost:
                 return playback.outcome.result()
-            if left <= wait:
+            if not done and left <= wait:
                 break
-            try:
-                if not await self._channel.playing(playback.id):
-                    return "lost"
-            except AriError:
+            if not await self._goes_on(playback, is_lost=is_lost):
                 return "lost"
             wait = CHECK_EVERY
         if longest >= LONGEST_PLAYBACK:
             log.error("A prompt did not end in time")
         await stop_playback(self._channel, playback.id)
         return "silence"
+
+    async def _goes_on(self, playback: Playback, *, is_lost: bool) -> bool:
+        """Whether the playback still plays. What we would send next, Asterisk would play behind it.
+
+        When events were lost, a caller who only had to press keys may have done so: what plays is stopped then.
+        """
+        if is_lost:
+            playback.outcome = asyncio.get_running_loop().create_future()  # the end may arrive meanwhile
+        try:
+            plays = await self._channel.playing(playback.id)
+        except AriError:
+            return False
+        if plays and is_lost and asyncio.get_running_loop().time() >= playback.silent_from:
+            await stop_playback(self._channel, playback.id)
+            return False
+        return plays
 
     def _media(self, *prompts: str) -> list[str]:
         return [f"sound:{self._sounds}/{prompt}" for prompt in prompts]

@@ -269,10 +269,42 @@ async def test_a_long_prompt_is_heard_to_its_end() -> None:
 async def test_playback_is_not_awaited_after_a_lost_connection() -> None:
     caller = FakeChannel(durations={"welcome": 30.0})
     call = caller.call()
+    caller.silent_failures.add("welcome")  # it ended while we were away
     asyncio.get_running_loop().call_later(3, call.events_lost)
     await call.play("welcome")
     assert now() == pytest.approx(3)
     assert call.live
+
+
+@on_virtual_time
+async def test_prompt_that_plays_on_after_a_lost_connection_is_heard_to_its_end() -> None:
+    caller = FakeChannel(durations={"welcome": 30.0})
+    call = caller.call()
+    for second in (3, 4):
+        asyncio.get_running_loop().call_later(second, call.events_lost)
+    await call.play("welcome")
+    assert now() == pytest.approx(30)
+    assert caller.prompts == ["welcome"]
+
+
+@on_virtual_time
+async def test_question_goes_on_after_a_lost_connection_and_hears_keys() -> None:
+    caller = FakeChannel(durations={"ask": 10.0})
+    call = caller.call()
+    asyncio.get_running_loop().call_later(3, call.events_lost)
+    caller.keys("12", at=6)
+    assert (await call.ask("ask", digits=2, first=8, between=5)).digits == "12"
+    assert caller.stopped == [pytest.approx(6)]
+
+
+@on_virtual_time
+async def test_silence_for_keys_is_stopped_after_a_lost_connection() -> None:
+    caller = FakeChannel(durations={"ask": 10.0})
+    call = caller.call()
+    asyncio.get_running_loop().call_later(12, call.events_lost)  # the caller may have keyed everything by now
+    assert (await call.ask("ask", digits=2, first=8, between=5)).ended == "silence"
+    assert now() == pytest.approx(12)
+    assert caller.stopped == [pytest.approx(12)], "the next question must not wait behind it"
 
 
 @on_virtual_time
