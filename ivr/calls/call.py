@@ -237,9 +237,9 @@ class Call:
         """Watch for more digits from now on: then a slip may have made the number someone else's."""
         self._keys.expect_no_more()
 
-    def is_hasty(self, count: int) -> bool:
-        """Whether a key among the last `count` digits came twice too fast. Another one may be missing."""
-        return self._keys.is_hasty(count)
+    def doubled_in(self, digits: str) -> frozenset[int]:
+        """Return where in the last digits a key came again too fast to be meant. See `KeyBuffer.doubled_in`."""
+        return self._keys.doubled_in(digits)
 
     def forget_keys(self, *, stray: float = 0.0) -> None:
         """Drop buffered keys, so that they do not cut off the next prompt. `stray`: see `KeyBuffer.forget`."""

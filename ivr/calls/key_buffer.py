@@ -14,7 +14,7 @@ LATE_DIGITS: Final = 3.0
 HASTY: Final = 0.25
 """Seconds. A key that comes twice within less, and faster than its caller's pace allows, was doubled."""
 HASTY_PACES: Final = 0.6  # of the caller's usual gap between two different keys
-LONGEST_NUMBER: Final = 11
+MOST_REMEMBERED: Final = 40  # digits, whose pace is judged
 LATE_HASH: Final = 2.0  # seconds after the last digit in which a '#' still belongs to that number
 
 
@@ -29,7 +29,7 @@ class KeyBuffer:
         self._stray_until = float("-inf")
         self._stray_seconds = 0.0
         self._late_until = float("-inf")
-        self._pressed: deque[tuple[float, str]] = deque(maxlen=LONGEST_NUMBER)
+        self._pressed: deque[tuple[float, str]] = deque(maxlen=MOST_REMEMBERED)
         self.any_late = False
         """Whether digits followed a number that was taken as complete. See `expect_no_more`."""
         self.any_pressed = False
@@ -89,15 +89,20 @@ class KeyBuffer:
         self.any_late = any(key.isdigit() for key in self._keys)
         self._late_until = self._clock() + LATE_DIGITS
 
-    def is_hasty(self, count: int) -> bool:
-        """Whether a key among the last `count` digits came twice too fast for this caller: one of them is surplus."""
-        gaps: dict[bool, list[float]] = {True: [], False: []}
-        for (began, one), (ended, other) in pairwise(list(self._pressed)[-count:]):
-            gaps[one == other].append(ended - began)
-        if not all(gaps.values()):
-            return False
-        own_pace = max(HASTY_PACES * median(gaps[False]), min(gaps[False]))
-        return min(gaps[True]) < min(HASTY, own_pace)
+    def doubled_in(self, digits: str) -> frozenset[int]:
+        """Return the places in the last digits pressed where a key came again too fast for this caller.
+
+        There the telephone doubled it. Empty where `digits` are not the last ones that were pressed.
+        """
+        pressed = list(self._pressed)[-len(digits) :]
+        if "".join(key for _, key in pressed) != digits:
+            return frozenset()
+        gaps = [(later - earlier, one == other) for (earlier, one), (later, other) in pairwise(pressed)]
+        between = [gap for gap, is_same in gaps if not is_same]
+        if not between:
+            return frozenset()
+        limit = min(HASTY, max(HASTY_PACES * median(between), min(between)))
+        return frozenset(place for place, (gap, is_same) in enumerate(gaps, 1) if is_same and gap < limit)
 
     def number_ended(self) -> None:
         """Ignore a '#' after a complete number: many callers press it, and it must not answer the next question."""

@@ -9,7 +9,7 @@ from desk.callbacks.model import IncompleteStep
 from desk.numbers.errors import InvalidIdentity
 from desk.numbers.identity_number import LENGTH, IdentityNumber
 from ivr.calls.call import Call, Keys
-from ivr.dialogue.keyed import may_become_identity, read_identity, starts_over
+from ivr.dialogue.keyed import keeps_doubled, may_become_identity, read_identity, starts_over
 from ivr.dialogue.speech import count_prompts, language_offers
 from ivr.dialogue.steps import (
     CONFIRM,
@@ -147,9 +147,8 @@ async def _read(call: Call, keyed: _Keyed, rules: IdentityRules) -> IdentityNumb
         digits = more.digits if more.restarted else digits + more.digits
         number = read(digits) if more.digits or number is None else number
     call.identity_accepted()
-    # Of eleven digits one may be doubled and another one missing. With more, the surplus keys have been judged.
-    is_hasty = len(digits) == LENGTH and call.is_hasty(LENGTH)
-    return replace(number, doubtful=True) if is_hasty else number
+    is_doubled = keeps_doubled(digits, number.value, call.doubled_in(digits))
+    return replace(number, doubtful=True) if is_doubled else number
 
 
 def _problem(keyed: str) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """What a caller meant with the digits keyed: surplus keys, doubled keys, a number that was started over. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Final
 
 from desk.numbers.errors import InvalidIdentity, InvalidPhone
@@ -53,12 +53,38 @@ def _explained(keyed: str, digits: str) -> bool:
 
     A key that is left doubled although it was pressed three times is none of these.
     """
-    if keyed.endswith(digits) and digits.startswith(keyed[: -len(digits)]):
+    if _is_started_over(keyed, digits):
         return True
-    runs, left = ([(key, len(list(same))) for key, same in groupby(each)] for each in (keyed, digits))
+    runs, left = _runs(keyed), _runs(digits)
     if [key for key, _ in runs] != [key for key, _ in left]:
         return False
     return all(count in (1, pressed) for (_, pressed), (_, count) in zip(runs, left, strict=True))
+
+
+def keeps_doubled(keyed: str, digits: str, doubled: Collection[int]) -> bool:
+    """Whether `digits`, which were read of these keys, still contain a key that was doubled.
+
+    `doubled`: the places in `keyed` where a key came again too fast. Then another key may be missing.
+    """
+    if not doubled or (_is_started_over(keyed, digits) and max(doubled) <= len(keyed) - len(digits)):
+        return False
+    runs, left = _runs(keyed), _runs(digits)
+    if [key for key, _ in runs] != [key for key, _ in left]:
+        return True
+    ends = accumulate(count for _, count in runs)
+    return any(
+        count + sum(end - pressed < place < end for place in doubled) > pressed
+        for end, (_, pressed), (_, count) in zip(ends, runs, left, strict=True)
+    )
+
+
+def _is_started_over(keyed: str, digits: str) -> bool:
+    return keyed.endswith(digits) and digits.startswith(keyed[: -len(digits)])
+
+
+def _runs(digits: str) -> list[tuple[str, int]]:
+    """The digits and how often each comes in a row."""
+    return [(key, len(list(same))) for key, same in groupby(digits)]
 
 
 def may_become_identity(keyed: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Final
 from desk.numbers.errors import InvalidPhone
 from desk.numbers.phone_number import PhoneNumber, PhoneProblem, parse_phone
 from ivr.calls.call import Call, Keys
-from ivr.dialogue.keyed import COUNTRY, NORWEGIAN_DIGITS, KeyedPhone, read_phone, starts_over
+from ivr.dialogue.keyed import COUNTRY, NORWEGIAN_DIGITS, KeyedPhone, keeps_doubled, read_phone, starts_over
 from ivr.dialogue.speech import callback_number_prompts, count_prompts
 from ivr.dialogue.steps import ANOTHER_KEY, ONCE_AND_AGAIN, SETTLE, LoneKeys, Patience, choose, confirmed
 from ivr.prompts.keys import Prompt
@@ -79,8 +79,9 @@ async def ask_phone(call: Call, *reason: str, lone: LoneKeys, tries: int = 2) ->
 
 def _doubt(call: Call, phone: KeyedPhone, keyed: str) -> None:
     """Mark the identity number where the telephone number may be a stranger's: the agent asks who it is."""
-    is_hasty = len(keyed) == NORWEGIAN_DIGITS and call.is_hasty(NORWEGIAN_DIGITS)
-    if call.identity and (phone.doubtful or is_hasty):
+    digits = phone.number.e164.removeprefix(f"+{COUNTRY}")
+    is_doubled = keeps_doubled(keyed, digits, call.doubled_in(keyed)) if len(digits) == NORWEGIAN_DIGITS else False
+    if call.identity and (phone.doubtful or is_doubled):
         call.identity = replace(call.identity, doubtful=True)
 
 

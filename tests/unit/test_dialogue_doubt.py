@@ -93,6 +93,22 @@ async def test_key_that_came_twice_too_fast_marks_the_identity_number(fast: int 
     assert made.prompts == [*OPENING, *RECEIPT]
 
 
+@pytest.mark.parametrize(("held", "doubtful"), [(True, True), (False, False)])
+@on_virtual_time
+async def test_surplus_key_that_is_not_the_one_doubled_too_fast_marks_the_identity_number(
+    held: bool, doubtful: bool
+) -> None:
+    """«13900771619» with the first 0 held and the last digit left out is someone else's number with the 7 doubled."""
+    made, at = World(), 2.5
+    for place, digit in enumerate("139000077161"):
+        at += 0.1 if held and place in (4, 5) else 0.5
+        made.caller.keys(digit, at=at)
+    await made.ring()
+    [(_, _, patient, _, _)] = made.desk.registered
+    assert patient and patient.value == "13900007161"
+    assert patient.doubtful is doubtful
+
+
 @on_virtual_time
 async def test_fast_fingers_are_no_doubled_key() -> None:
     made = World()

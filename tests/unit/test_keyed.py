@@ -4,7 +4,7 @@ import pytest
 
 from desk.numbers.errors import InvalidIdentity
 from desk.numbers.identity_number import IdentityNumber
-from ivr.dialogue.keyed import read_identity, read_phone
+from ivr.dialogue.keyed import keeps_doubled, read_identity, read_phone
 from tests.support.synthetic import synthetic_identity
 
 IDENTITY = synthetic_identity(12)  # no key stands next to one like it
@@ -63,3 +63,24 @@ def test_surplus_keys_that_do_not_explain_a_phone_number_make_it_doubtful(
 ) -> None:
     phone = read_phone(keyed)
     assert (phone.number.e164, phone.changed, phone.doubtful) == (number, True, doubtful)
+
+
+@pytest.mark.parametrize(
+    ("keyed", "digits", "doubled", "keeps"),
+    [
+        ("139000077161", "13900007161", {5, 6}, True),  # the 0 was held, the 7 keyed twice, and the last 9 left out
+        ("139000077161", "13900007161", {8}, False),
+        ("139000077161", "13900007161", set(), False),
+        ("1390007716199", "13900771619", {5, 12}, False),
+        ("1390007716199", "13900771619", {4, 5, 12}, True),
+        ("13900771619", "13900771619", {4}, True),
+        ("1390013900771619", "13900771619", {4}, False),  # in what was started over
+        ("1390013900771619", "13900771619", {9}, True),
+        ("113900771619", "13900771619", {1}, False),
+        ("4778059321", "78059321", {2}, True),
+    ],
+)
+def test_number_keeps_a_doubled_key_unless_the_surplus_keys_are_the_doubled_ones(
+    keyed: str, digits: str, doubled: set[int], keeps: bool
+) -> None:
+    assert keeps_doubled(keyed, digits, doubled) is keeps
