@@ -11,7 +11,7 @@ from desk.numbers.phone_number import PhoneNumber, PhoneProblem, parse_phone
 
 NORWEGIAN_DIGITS: Final = 8
 COUNTRY: Final = "47"
-MOST_DOUBLED: Final = 2
+MOST_DOUBLED: Final = 3
 """Doubled keys in one number that we try to leave out."""
 
 

@@ -34,9 +34,11 @@ def test_number_that_surplus_keys_do_not_explain_is_doubtful(surplus: str) -> No
     assert (number.value, number.doubtful) == (IDENTITY, True)
 
 
-def test_last_eleven_of_a_number_with_three_slips_are_doubtful() -> None:
+def test_number_with_three_slips_that_is_not_the_only_valid_one_is_refused() -> None:
     """«03910679812» with one key doubled and the last one held: the last eleven keys are valid by chance."""
-    assert read("03910067981222").doubtful
+    with pytest.raises(InvalidIdentity):
+        read("03910067981222")
+    assert read("03910679812").value == "03910679812"
 
 
 def test_key_left_doubled_of_three_is_doubtful() -> None:
@@ -84,3 +86,8 @@ def test_number_keeps_a_doubled_key_unless_the_surplus_keys_are_the_doubled_ones
     keyed: str, digits: str, doubled: set[int], keeps: bool
 ) -> None:
     assert keeps_doubled(keyed, digits, doubled) is keeps
+
+
+def test_one_key_held_and_another_one_doubled_leave_the_number_certain() -> None:
+    number = read(IDENTITY[0] + IDENTITY[1] * 3 + IDENTITY[2:9] + IDENTITY[9] * 2 + IDENTITY[10])
+    assert (number.value, number.doubtful) == (IDENTITY, False)

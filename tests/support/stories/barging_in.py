@@ -1,5 +1,7 @@
 """Callers who interrupt prompts with a key: possible wherever a key is expected, but not in the receipt."""
 
+import asyncio
+
 from tests.support.phone.callers import Caller
 from tests.support.phone.floor import OPENING, Before, Floor, Story, in_order, masked, received, to_the_end
 from tests.support.synthetic import synthetic_identity
@@ -12,6 +14,18 @@ async def interrupts_the_welcome(floor: Floor) -> None:
         heard = await received(caller)
     assert heard == ["welcome", "received", "change_number"], "nothing but the receipt"
     assert (await floor.callback("+4768050204"))["patient"] == masked(204)
+
+
+async def keys_the_moment_we_answer(floor: Floor) -> None:
+    """Five callers who know the service. The first key is on its way before the conversation has started."""
+
+    async def knows_the_service(person: int) -> None:
+        async with floor.rings(f"+4768050{person}") as caller:
+            await caller.keys(synthetic_identity(person))
+            await received(caller)
+        assert (await floor.callback(f"+4768050{person}"))["patient"] == masked(person)
+
+    await asyncio.gather(*(knows_the_service(person) for person in range(291, 296)))
 
 
 async def interrupts_the_emergency_notice(floor: Floor) -> None:
@@ -133,6 +147,7 @@ async def keys_do_not_interrupt_the_receipt(floor: Floor) -> None:
 
 
 STORIES: tuple[Story, ...] = (
+    keys_the_moment_we_answer,
     interrupts_the_welcome,
     interrupts_the_emergency_notice,
     interrupts_the_request,
