@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import select
@@ -14,20 +15,24 @@ from desk.wire import make_vault
 
 @dataclass(frozen=True)
 class StoredCallback:
-    """A row of callbacks. `identity` is the number in clear: all are synthetic."""
+    """A row of callbacks. `identity` is the number in clear: all are synthetic. `made`: when it was stored."""
 
     phone: str
     identity: str | None
     call_count: int
+    doubtful: bool = False
+    made: datetime | None = None
 
 
 @dataclass(frozen=True)
 class StoredCall:
-    """A row of calls. `why` is None while the call is on the line, or after it was confirmed."""
+    """A row of calls. `why` is None while the call is on the line, or after it was confirmed. `at`: its arrival."""
 
     phone: str | None
     incomplete: bool
     why: str | None
+    step: str | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -45,16 +50,17 @@ async def read_stored(settings: Settings, url: str, *, open_only: bool = False) 
     found, rung = defaultdict[str, list[StoredCallback]](list), defaultdict[str | None, list[StoredCall]](list)
     try:
         async with database.read() as connection:
-            columns = (inquiries.c.id, inquiries.c.patient_number, callbacks.c.phone, callbacks.c.call_count)
-            query = select(*columns).join_from(callbacks, inquiries, callbacks.c.id == inquiries.c.id)
+            theirs = (callbacks.c.phone, callbacks.c.call_count, callbacks.c.identity_doubtful, inquiries.c.created_at)
+            query = select(inquiries.c.id, inquiries.c.patient_number, *theirs)
+            query = query.join_from(callbacks, inquiries, callbacks.c.id == inquiries.c.id)
             query = query.where(inquiries.c.status != "closed") if open_only else query
-            for id, number, phone, count in await connection.execute(query):
+            for id, number, phone, *more in await connection.execute(query):
                 identity = vault.open(bytes(number), "inquiries.patient_number", id) if number else None
-                found[phone].append(StoredCallback(phone, identity, count))
-            for phone, incomplete, why in await connection.execute(
-                select(calls.c.phone, calls.c.incomplete, calls.c.why)
+                found[phone].append(StoredCallback(phone, identity, *more))
+            for row in await connection.execute(
+                select(calls.c.phone, calls.c.incomplete, calls.c.why, calls.c.step, calls.c.at).order_by(calls.c.id)
             ):
-                rung[phone].append(StoredCall(phone, incomplete, why))
+                rung[row.phone].append(StoredCall(*row))
     finally:
         await database.close()
     return Stored(dict(found), dict(rung))

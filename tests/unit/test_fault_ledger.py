@@ -1,15 +1,21 @@
 """The ledger of the fault runs: silence in a sound, and what was heard against what is stored."""
 
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
+import pytest
 
 from ivr.rehearsal import people
 from ops.softphone.rtp import RATE
 from tests.chaos.callers import Call
 from tests.chaos.hearing import Hearing, Sentence, callers_turns, longest_silence
 from tests.chaos.ledger import Entry, judge
+from tests.chaos.many_at_once import fault_of
 from tests.chaos.stored import Stored, StoredCall, StoredCallback
 
 NOTHING = Stored({}, {})
+CAME = datetime(2026, 11, 30, 9, tzinfo=UTC)
+TOLD = CAME + timedelta(seconds=41.5)
 RECEIPT = Hearing((Sentence("received", 20.0, 23.0),), 1.0, 5.0)
 
 
@@ -80,3 +86,32 @@ def test_withheld_caller_is_traced_by_a_call_without_a_number() -> None:
     silent = Hearing((), 0.0, 0.0)
     assert entry(Stored({}, {None: [StoredCall(None, True, "hung_up")]}), silent, withheld=True).traced
     assert not entry(NOTHING, silent, withheld=True).traced
+
+
+@pytest.mark.parametrize(
+    ("rows", "calls", "said"),
+    [
+        ([row()], [], ""),
+        ([], [StoredCall("", True, "hung_up", "identity")], "0 rows; call hung_up at identity"),
+        ([row(count=2)], [], "1 rows; the right identity number counted 2"),
+        (
+            [StoredCallback("", None, 1, doubtful=True, made=TOLD)],
+            [StoredCall("", False, None, at=CAME)],
+            "1 rows; without an identity number counted 1 41.5 s after the call came; in doubt",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_call_is_said_without_its_digits(
+    rows: list[StoredCallback], calls: list[StoredCall], said: str
+) -> None:
+    number, identity = people.number(7), people.identity(7)
+    stored = Stored({number: rows}, {number: calls})
+    assert fault_of(number, identity, stored) == (f"{number}: {said}" if said else "")
+
+
+def test_another_identity_number_is_said_by_the_places_that_differ() -> None:
+    number, identity = people.number(7), people.identity(7)
+    other = identity[:3] + str((int(identity[3]) + 1) % 10) + identity[4:]
+    said = fault_of(number, identity, Stored({number: [StoredCallback(number, other, 1)]}, {}), ["received"])
+    assert said.endswith("another identity number, at 4 of 11 counted 1; heard received")
+    assert identity not in said and other not in said
