@@ -159,8 +159,9 @@ def _prepare(settings: Settings) -> Path | None:
         if not fault.note:
             raise RunError(str(fault))
     asterisk.make_way(settings, settings.files.var / "asterisk")
-    if not asterisk.port_is_free(socket.SOCK_STREAM, settings.api.host, settings.api.port):
-        raise RunError(f"TCP port {settings.api.port} on {settings.api.host} is taken: set INNRINGING_API_PORT")
+    for door, name in ((settings.api, "API"), (settings.standby, "STANDBY")):
+        if not asterisk.port_is_free(socket.SOCK_STREAM, door.host, door.port):
+            raise RunError(f"TCP port {door.port} on {door.host} is taken: set INNRINGING_{name}_PORT")
     build_with_progress(
         settings.files.prompts,
         tools=tree.ensure(tree.ASTERISK) / "bin",

@@ -287,7 +287,10 @@ def make_way(settings: Settings, folder: Path) -> None:
 
 
 def check_ports(settings: Settings) -> None:
-    """Raise AsteriskError with the first port that is taken, and the setting that changes it."""
+    """Raise AsteriskError with the first of Asterisk's ports that is taken, and the setting that changes it.
+
+    The doors' ports are none of them: their doors go on while Asterisk is started again.
+    """
     taken = _taken_port(settings)
     if taken is not None:
         raise AsteriskError(taken)
@@ -295,7 +298,6 @@ def check_ports(settings: Settings) -> None:
 
 def _taken_port(settings: Settings) -> str | None:
     wanted = [(socket.SOCK_STREAM, "127.0.0.1", settings.ari.port, "INNRINGING_ARI_PORT")]
-    wanted.append((socket.SOCK_STREAM, settings.standby.host, settings.standby.port, "INNRINGING_STANDBY_PORT"))
     if settings.sip.encryption != "all":
         wanted.append((socket.SOCK_DGRAM, settings.sip.host, settings.sip.port, "INNRINGING_SIP_PORT"))
     if settings.sip.encryption != "off":

@@ -169,7 +169,7 @@ def folders(parent: Path) -> list[Path]:
     return made
 
 
-@pytest.mark.parametrize("setting", ["api_port", "ari_port", "sip_port"])
+@pytest.mark.parametrize("setting", ["api_port", "standby_port", "ari_port", "sip_port"])
 def test_occupied_port_is_one_line(tmp_path: Path, setting: str) -> None:
     settings = machine_settings(tmp_path)
     kind = socket.SOCK_DGRAM if setting == "sip_port" else socket.SOCK_STREAM
@@ -221,3 +221,18 @@ def test_hanging_phone_door_is_killed_and_restarted(tmp_path: Path) -> None:
         wait_until(lambda: "innringing ivr hangs: killing it" in said(settings))
         wait_until(lambda: said(settings).count("Connected to Asterisk") == 2)
         assert not psutil.pid_exists(door.pid) or psutil.Process(door.pid) != door
+
+
+def test_killed_asterisk_is_started_again_while_its_doors_go_on(tmp_path: Path) -> None:
+    settings = machine_settings(tmp_path)
+    people = [("+4768050341", synthetic_identity(341) + "11")]
+    with running(settings) as service:
+        doors = {child.pid for child in service.children() if child.cmdline()[-1:] in (["ivr"], ["api"], ["standby"])}
+        for number in (signal.SIGKILL, signal.SIGTERM):
+            before = said(settings).count("Connected to Asterisk")
+            os.kill(int((tmp_path / "asterisk" / "pid").read_text("ascii")), number)
+            wait_until(lambda: said(settings).count("Connected to Asterisk") > before)  # noqa: B023  # waited for here
+        asyncio.run(sipp.ring(tmp_path / "sipp", settings.sip.port, "1000", people, rate=1))
+        assert len(callbacks(settings)) == 1
+        assert "did not start" not in said(settings)
+        assert doors <= {child.pid for child in service.children()} and len(doors) == 3
