@@ -60,7 +60,7 @@ NAVIGATION: Final[Sequence[NavigationItem]] = (
     NavigationItem("/incomplete", "shell.incomplete", Permission.WORK),
     NavigationItem("/search", "shell.search", Permission.WORK),
     NavigationItem("/desk", "shell.desk", Permission.CLOSE),
-    NavigationItem("/figures", "shell.figures", Permission.OVERSEE),
+    NavigationItem("/figures", "shell.figures", Permission.READ),
     NavigationItem("/audit", "shell.audit", Permission.AUDIT),
     NavigationItem("/operate", "shell.operate", Permission.OPERATE),
     NavigationItem("/settings", "shell.settings", Permission.SIGN_IN),

@@ -9,13 +9,15 @@ tallies = Table(
     "tallies",
     metadata,
     Column("grain", String(8), primary_key=True),
-    Column("hour", SmallInteger, primary_key=True, autoincrement=False),  # -1: all hours
-    Column("period", Date, primary_key=True),  # the day, or the first of the month
     Column("department", String(64), primary_key=True),
-    Column("measure", String(16), primary_key=True),
-    Column("detail", String(64), primary_key=True),
-    Column("language", String(8), primary_key=True),
-    Column("count", Integer, nullable=False),
+    Column("period", Date, primary_key=True),  # the day, or the first of the month
+    Column("calls", Integer, nullable=False),  # these six are sums of what is in `counts`
+    Column("incomplete", Integer, nullable=False),
+    Column("registered", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("kept", Integer, nullable=False),
+    Column("broken", Integer, nullable=False),
+    Column("counts", JSON, nullable=False),  # by measure and detail
     sqlite_with_rowid=False,
 )
 

@@ -18,7 +18,7 @@ MOST_ATTEMPTS: Final = 5
 LATER: Final = "later"
 EARLY: Final = "early"
 IN_LINE: Final = frozenset({Status.WAITING.value, Status.CLAIMED.value})
-SATURDAY: Final = 5
+MONDAY: Final = 0
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def _of_promise(given: GivenPromise, events: Sequence[Event], language: str, now
 
 
 def _mornings(callback: CountedCallback) -> list[Count]:
-    """Count the mornings at which the callback was in the line, and when it left the line.
+    """Count the Monday mornings at which the callback was in the line, and when it left the line.
 
     It leaves by an attempt, by being closed, and by a transfer. A morning counts when it has left.
     """
@@ -181,8 +181,8 @@ def _between(department: str, entered: datetime, left: datetime, language: str) 
     gone = left.astimezone(OSLO)
     while day <= gone.date():
         eight = datetime.combine(day, MORNING, OSLO).astimezone(UTC)
-        if entered <= eight < left and day.weekday() < SATURDAY:
+        if entered <= eight < left and day.weekday() == MONDAY:
             quarter = f"{gone.hour:02d}:{gone.minute // 15 * 15:02d}" if gone.date() == day else LATER
-            counts.append(count(department, eight, language, Measure.MORNING, quarter))
+            counts.append(count(department, eight, language, Measure.MORNING, f"{day} {quarter}"))
         day += timedelta(days=1)
     return counts

@@ -3,7 +3,7 @@
 Whole months are read from the cells of months, so a year costs about as much as a week, however many called.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -17,8 +17,8 @@ from desk.departments.departments import Departments
 from desk.statistics import repository as rows
 from desk.statistics.counting import LATER
 from desk.statistics.errors import RangeTooLong
-from desk.statistics.model import Durations, Grain, Measure
-from desk.statistics.repository import Part
+from desk.statistics.model import BY_HOUR, BY_LANGUAGE, SERIES, Durations, Grain, Measure, by_language, hourly
+from desk.statistics.repository import Counts, Part
 from desk.statistics.tallies import Tallies
 
 LONGEST: Final = timedelta(days=5 * 366)
@@ -40,21 +40,21 @@ class SeriesStep(StrEnum):
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums of one group: by measure and detail."""
+    """Sums of one group: by measure, and by detail within it."""
 
-    counts: Mapping[tuple[str, str], int]
+    counts: Mapping[str, Mapping[str, int]]
 
     def total(self, measure: Measure) -> int:
         """The sum over all details."""
-        return sum(n for (name, _), n in self.counts.items() if name == measure.value)
+        return sum(self.counts.get(measure.value, {}).values())
 
     def of(self, measure: Measure, detail: str) -> int:
         """The count of one detail."""
-        return self.counts.get((measure.value, detail), 0)
+        return self.counts.get(measure.value, {}).get(detail, 0)
 
     def by_detail(self, measure: Measure) -> list[tuple[str, int]]:
         """The counts of a measure by detail, in order of the detail. Zeroes are left out."""
-        return sorted((detail, n) for (name, detail), n in self.counts.items() if name == measure.value and n)
+        return sorted((detail, n) for detail, n in self.counts.get(measure.value, {}).items() if n)
 
     def durations(self, measure: Measure) -> Durations:
         """The durations that a measure counts."""
@@ -125,10 +125,7 @@ class StatisticsReader(Service):
 
         Raises DepartmentNotAllowed, DepartmentNotFound, RangeTooLong.
         """
-        if department is not None:
-            unit.actor.require(department)
-            self._departments().get(department)
-        slugs = [department] if department else [each for each in self._departments() if unit.scope.covers(each)]
+        slugs = self._slugs(unit, department)
         last = last or unit.now.astimezone(OSLO).date()
         if any(day is not None and day.year not in YEARS for day in (first, last)):
             raise RangeTooLong
@@ -137,25 +134,37 @@ class StatisticsReader(Service):
             raise RangeTooLong
         step = step or (SeriesStep.DAY if (last - first).days < MOST_DAYS else SeriesStep.MONTH)
         parts = parts_of(first, last)
-        found = [
-            (row.department, row.language, (row.measure, row.detail), row.n)
-            for row in await rows.totals(unit, parts, slugs)
-        ]
+        by_department = _by_group(await rows.sheets(unit, parts, slugs))
+        total = _by_group(("", counts) for counts in by_department.values()).get("", {})
         days = parts if step is SeriesStep.MONTH else [Part(Grain.DAY, first, last)]
+        over_time = await rows.series(unit, days, slugs)
         return Figures(
             first=first,
             last=last,
             step=step,
             departments=slugs,
-            total=Sums(_summed(("", key, n) for _, _, key, n in found).get("", {})),
-            by_department=_sums((slug, key, n) for slug, _, key, n in found),
-            by_language=_sums((language, key, n) for _, language, key, n in found),
-            series=_sums(
-                (_start(row.period, step), (row.measure, ""), row.n) for row in await rows.series(unit, days, slugs)
-            ),
-            hours=_sums((_hour(row), (row.measure, ""), row.n) for row in await rows.hours(unit, parts, slugs)),
-            mondays=_mondays(await rows.mornings(unit, _mondays_of(first, last), slugs)),
+            total=Sums(total),
+            by_department={slug: Sums(counts) for slug, counts in by_department.items()},
+            by_language=_divided(total, BY_LANGUAGE, by_language, str),
+            series={
+                day: Sums(counts)
+                for day, counts in _by_group((_start(row.period, step), _of_row(row)) for row in over_time).items()
+            },
+            hours=_divided(total, BY_HOUR, hourly, lambda detail: divmod(int(detail), 24)),
+            mondays=_mondays(total.get(Measure.MORNING.value, {})),
         )
+
+    @reading
+    async def kept(self, unit: Unit, *, department: str | None, first: date, last: date) -> Sums:
+        """Return the promises that were due on these days: kept and broken. Raises DepartmentNotAllowed."""
+        found = await rows.series(unit, [Part(Grain.DAY, first, last)], self._slugs(unit, department))
+        return Sums(_by_group(("", _of_row(row)) for row in found).get("", {}))
+
+    def _slugs(self, unit: Unit, department: str | None) -> list[str]:
+        if department is None:
+            return [each for each in self._departments() if unit.scope.covers(each)]
+        unit.actor.require(department)
+        return [self._departments().get(department).slug]
 
 
 def parts_of(first: date, last: date) -> list[Part]:
@@ -180,33 +189,39 @@ def _start(period: date, step: SeriesStep) -> date:
     return period - timedelta(days=period.weekday()) if step is SeriesStep.WEEK else period
 
 
-def _hour(row: Any) -> tuple[int, int]:
-    """The weekday and hour of a cell: of the week in months, of the day in days."""
-    return divmod(row.hour, 24) if row.grain == Grain.MONTH.value else (row.period.weekday(), row.hour)
+def _of_row(row: Any) -> Counts:
+    return {measure.value: {"": row._mapping[measure.value]} for measure in SERIES}
 
 
-def _summed(found: Iterable[tuple[K, tuple[str, str], int]]) -> dict[K, Counter[tuple[str, str]]]:
-    sums: dict[K, Counter[tuple[str, str]]] = defaultdict(Counter)
-    for group, key, n in found:
-        sums[group][key] += n
+def _by_group(found: Iterable[tuple[K, Mapping[str, Mapping[str, int]]]]) -> dict[K, Counts]:
+    """Sum counts by group."""
+    sums: dict[K, Counts] = {}
+    for group, counts in found:
+        sum_ = sums.setdefault(group, {})
+        for measure, details in counts.items():
+            held = sum_.setdefault(measure, {})
+            for detail, n in details.items():
+                held[detail] = held.get(detail, 0) + n
     return sums
 
 
-def _sums(found: Iterable[tuple[K, tuple[str, str], int]]) -> dict[K, Sums]:
-    return {group: Sums(counts) for group, counts in _summed(found).items()}
-
-
-def _mondays_of(first: date, last: date) -> list[date]:
-    monday = first + timedelta(days=-first.weekday() % 7)
-    return [monday + timedelta(weeks=n) for n in range((last - monday).days // 7 + 1)]
-
-
-def _mondays(found: Iterable[Any]) -> list[Morning]:
-    left: dict[date, dict[str, int]] = defaultdict(dict)
-    for row in found:
-        left[row.period][row.detail] = row.n
-    return [
-        Morning(day, sum(left[day].values()), None if left[day].get(LATER) else max(left[day]))
-        for day in sorted(left)
-        if sum(left[day].values())
+def _divided(
+    total: Counts, measures: Iterable[Measure], name: Callable[[Measure], str], key: Callable[[str], K]
+) -> dict[K, Sums]:
+    """Divide a total by what some of its measures are counted by."""
+    found = [
+        (key(detail), {measure.value: {"": n}})
+        for measure in measures
+        for detail, n in total.get(name(measure), {}).items()
+        if n
     ]
+    return {place: Sums(counts) for place, counts in _by_group(found).items()}
+
+
+def _mondays(found: Mapping[str, int]) -> list[Morning]:
+    left: dict[date, dict[str, int]] = defaultdict(dict)
+    for detail, n in found.items():
+        day, _, when = detail.partition(" ")
+        if n:
+            left[date.fromisoformat(day)][when] = n
+    return [Morning(day, sum(n.values()), None if n.get(LATER) else max(n)) for day, n in sorted(left.items())]

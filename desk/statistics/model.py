@@ -10,9 +10,6 @@ from typing import Final, NamedTuple
 
 from desk.clock import OSLO
 
-NO_HOUR: Final = -1
-"""The hour of a cell that is not divided by hours."""
-
 
 class Measure(StrEnum):
     """What a number counts. In parentheses: the detail it is divided by."""
@@ -37,13 +34,28 @@ class Measure(StrEnum):
     FIRST_ATTEMPT = "first_attempt"  # callbacks by the time until the first attempt (bucket)
     UNTIL_REACHED = "until_reached"  # callbacks by the time until reached (bucket)
     SMS = "sms"  # texts (state they came to)
-    MORNING = "morning"  # in the line at 08:00 (quarter when they left it that day, or later)
+    MORNING = "morning"  # in the line at 08:00 on a Monday (its date, and the quarter when they left it, or later)
 
 
-BY_HOUR: Final = frozenset(
-    {Measure.CALLS, Measure.INCOMPLETE, Measure.CONFIRMED, Measure.REGISTERED, Measure.RANG_AGAIN, Measure.ATTEMPTS}
+SERIES: Final = (
+    *(Measure.CALLS, Measure.INCOMPLETE, Measure.REGISTERED, Measure.ATTEMPTS),
+    *(Measure.KEPT, Measure.BROKEN),
 )
-"""Measures that are also counted by hour of the week."""
+"""Measures that are shown over time."""
+BY_HOUR: Final = SERIES[:4]
+"""Measures that are also counted by the hour of the week."""
+BY_LANGUAGE: Final = (Measure.REGISTERED, Measure.KEPT, Measure.BROKEN)
+"""Measures that are also counted by language."""
+
+
+def hourly(measure: Measure) -> str:
+    """Return the name under which a measure is counted by the hour of the week; 0 is Monday 00:00."""
+    return f"{measure.value}.hour"
+
+
+def by_language(measure: Measure) -> str:
+    """Return the name under which a measure is counted by language."""
+    return f"{measure.value}.language"
 
 
 class Grain(StrEnum):
@@ -66,13 +78,11 @@ class Count(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A place in the tallies. `hour`: of the day, or of the week in months (0 is Monday 00:00); -1 is all hours."""
+    """A place in the tallies: a measure and one of its details, of a department in a day or month."""
 
     grain: str
     department: str
     period: date
-    hour: int
-    language: str
     measure: str
     detail: str
 
@@ -88,13 +98,14 @@ def cells(counts: Iterable[Count]) -> Counter[Cell]:
     added: Counter[Cell] = Counter()
     for each in counts:
         day = date.fromisoformat(each.day)
-        month = day.replace(day=1)
-        rest = (each.language, each.measure, each.detail)
-        added[Cell(Grain.DAY.value, each.department, day, NO_HOUR, *rest)] += each.n
-        added[Cell(Grain.MONTH.value, each.department, month, NO_HOUR, *rest)] += each.n
+        places = [(each.measure, each.detail)]
         if each.measure in BY_HOUR:
-            added[Cell(Grain.DAY.value, each.department, day, each.hour, *rest)] += each.n
-            added[Cell(Grain.MONTH.value, each.department, month, day.weekday() * 24 + each.hour, *rest)] += each.n
+            places.append((hourly(Measure(each.measure)), str(day.weekday() * 24 + each.hour)))
+        if each.language and each.measure in BY_LANGUAGE:
+            places.append((by_language(Measure(each.measure)), each.language))
+        for grain, period in ((Grain.DAY, day), (Grain.MONTH, day.replace(day=1))):
+            for measure, detail in places:
+                added[Cell(grain.value, each.department, period, measure, detail)] += each.n
     return added
 
 

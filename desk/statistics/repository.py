@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from desk.database.unit_of_work import Unit
@@ -15,14 +15,22 @@ from desk.ledger.repository import window
 from desk.schema.scope import in_scope
 from desk.schema.tables import calls, history, inquiries, promises, tallied, tallies, tally_progress
 from desk.statistics.counting import CountedCall, CountedCallback, Event, GivenPromise
-from desk.statistics.model import NO_HOUR, Cell, Count, Grain, Measure
+from desk.statistics.model import SERIES, Cell, Count, Grain
 
 AGAIN_WITHIN: Final = timedelta(minutes=10)
 ONLY: Final = 1
 """The id of the one row that says how far the tallies are."""
 
+OVER_TIME: Final = "(over time)"
+"""Shown as the detail where the sum that is stored for the series is wrong."""
+
 c = tallies.c
 p = tally_progress.c
+KEY: Final = (c.grain, c.department, c.period)
+Sheet = tuple[str, str, date]
+"""A row of the tallies: its grain, department and period."""
+Counts = dict[str, dict[str, int]]
+"""Counts by measure and detail."""
 
 
 @dataclass(frozen=True)
@@ -129,14 +137,35 @@ async def store_counted(unit: Unit, counts: Mapping[str, Sequence[Count]]) -> No
 
 
 async def add(unit: Unit, added: Mapping[Cell, int]) -> None:
-    """Add to the tallies."""
-    changed = sorted((cell, n) for cell, n in added.items() if n)
+    """Add to the tallies. The lock on the progress keeps others from it."""
+    changed = [(cell, n) for cell, n in added.items() if n]
     if not changed:
         return
+    wanted = {cell[:3] for cell, _ in changed}
+    found = await unit.connection.execute(select(*KEY, c.counts).where(tuple_(*KEY).in_(sorted(wanted))))
+    sheets: dict[Sheet, Counts] = {(row.grain, row.department, row.period): row.counts for row in found}
+    for cell, n in changed:
+        details = sheets.setdefault(cell[:3], {}).setdefault(cell.measure, {})
+        details[cell.detail] = details.get(cell.detail, 0) + n
+    await _store(unit, {key: sheets[key] for key in sorted(wanted)})
+
+
+async def _store(unit: Unit, sheets: Mapping[Sheet, Counts]) -> None:
+    if not sheets:
+        return
     statement = _insert(unit)(tallies)
-    key = list(tallies.primary_key.columns.keys())
-    statement = statement.on_conflict_do_update(index_elements=key, set_={"count": c.count + statement.excluded.count})
-    await unit.connection.execute(statement, [{**cell._asdict(), "count": n} for cell, n in changed])
+    columns = (*(measure.value for measure in SERIES), "counts")
+    new = {name: statement.excluded[name] for name in columns}
+    statement = statement.on_conflict_do_update(index_elements=["grain", "department", "period"], set_=new)
+    await unit.connection.execute(statement, [_values(key, counts) for key, counts in sheets.items()])
+
+
+def _values(key: Sheet, counts: Counts) -> dict[str, Any]:
+    grain, department, period = key
+    totals = {measure.value: sum(counts.get(measure.value, {}).values()) for measure in SERIES}
+    some = {measure: {detail: n for detail, n in details.items() if n} for measure, details in counts.items()}
+    shown = {measure: details for measure, details in some.items() if details}
+    return {"grain": grain, "department": department, "period": period, **totals, "counts": shown}
 
 
 async def uncounted_calls(unit: Unit, limit: int) -> Sequence[Any]:
@@ -176,15 +205,26 @@ async def mark_followed(unit: Unit, row: Any) -> None:
 
 
 async def stored(unit: Unit) -> Mapping[Cell, int]:
-    """Return all tallies."""
-    rows = await unit.connection.execute(select(tallies))
-    return {Cell(**{name: row._mapping[name] for name in Cell._fields}): row._mapping["count"] for row in rows}
+    """Return all tallies. What is stored of a measure over time must equal its sum, or is returned as a cell."""
+    found: dict[Cell, int] = {}
+    for row in await unit.connection.execute(select(tallies)):
+        key = (row.grain, row.department, row.period)
+        for measure, details in row.counts.items():
+            found.update({Cell(*key, measure, detail): n for detail, n in details.items()})
+        for measure in SERIES:
+            n = row._mapping[measure.value]
+            if n != sum(row.counts.get(measure.value, {}).values()):
+                found[Cell(*key, measure.value, OVER_TIME)] = n
+    return found
 
 
 async def replace_all(unit: Unit, found: Mapping[Cell, int]) -> None:
     """Replace the tallies."""
     await unit.connection.execute(tallies.delete())
-    await add(unit, found)
+    sheets: dict[Sheet, Counts] = {}
+    for cell, n in found.items():
+        sheets.setdefault(cell[:3], {}).setdefault(cell.measure, {})[cell.detail] = n
+    await _store(unit, sheets)
 
 
 async def ids_after(unit: Unit, after: str | None, limit: int) -> list[str]:
@@ -210,49 +250,23 @@ class Part:
     last: date
 
 
-SERIES: Final = [
-    each.value
-    for each in (Measure.CALLS, Measure.INCOMPLETE, Measure.REGISTERED, Measure.ATTEMPTS, Measure.KEPT, Measure.BROKEN)
-]
-
-
-async def totals(unit: Unit, parts: Sequence[Part], departments: Sequence[str]) -> list[Any]:
-    """Sum everything by department, language, measure and detail."""
-    return await _sums(unit, ("department", "language", "measure", "detail"), parts, departments, c.hour == NO_HOUR)
+async def sheets(unit: Unit, parts: Sequence[Part], departments: Sequence[str]) -> list[tuple[str, Counts]]:
+    """Read the counts of each department in these parts, as (department, counts)."""
+    query = select(c.department, c.counts).where(or_(*(_within(part) for part in parts)))
+    query = query.where(*in_scope(unit, c.department), c.department.in_(departments))
+    return [(row.department, row.counts) for row in await unit.connection.execute(query)]
 
 
 async def series(unit: Unit, parts: Sequence[Part], departments: Sequence[str]) -> list[Any]:
     """Sum what is shown over time, by period."""
-    where = (c.hour == NO_HOUR, c.measure.in_(SERIES))
-    return await _sums(unit, ("period", "measure"), parts, departments, *where)
+    sums = [func.sum(c[measure.value]).label(measure.value) for measure in SERIES]
+    query = select(c.period, *sums).where(or_(*(_within(part) for part in parts))).group_by(c.period)
+    query = query.where(*in_scope(unit, c.department), c.department.in_(departments))
+    return list((await unit.connection.execute(query)).all())
 
 
-async def hours(unit: Unit, parts: Sequence[Part], departments: Sequence[str]) -> list[Any]:
-    """Sum what is counted by the hour."""
-    found: list[Any] = []
-    for part in parts:
-        by = ("grain", "hour", "measure") if part.grain is Grain.MONTH else ("grain", "period", "hour", "measure")
-        found += await _sums(unit, by, [part], departments, c.hour != NO_HOUR)
-    return found
-
-
-async def mornings(unit: Unit, days: Sequence[date], departments: Sequence[str]) -> list[Any]:
-    """Sum who waited at 08:00 on these days, by when they left the line."""
-    where = (c.hour == NO_HOUR, c.measure == Measure.MORNING.value)
-    return await _sums(unit, ("period", "detail"), [Part(Grain.DAY, day, day) for day in days], departments, *where)
-
-
-async def _sums(
-    unit: Unit, by: Sequence[str], parts: Sequence[Part], departments: Sequence[str], *where: ColumnElement[bool]
-) -> list[Any]:
-    columns = [c[name] for name in by]
-    found: list[Any] = []
-    for part in parts:
-        within = (c.grain == part.grain.value, c.period >= part.first, c.period <= part.last)
-        query = select(*columns, func.sum(c.count).label("n")).where(*within, *where, *in_scope(unit, c.department))
-        query = query.where(c.department.in_(departments)).group_by(*columns)
-        found += (await unit.connection.execute(query)).all()
-    return found
+def _within(part: Part) -> ColumnElement[bool]:
+    return and_(c.grain == part.grain.value, c.period >= part.first, c.period <= part.last)
 
 
 def _insert(unit: Unit) -> Any:

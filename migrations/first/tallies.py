@@ -12,16 +12,16 @@ def upgrade() -> None:
     op.create_table(
         "tallies",
         sa.Column("grain", sa.String(length=8), nullable=False),
-        sa.Column("hour", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("period", sa.Date(), nullable=False),
         sa.Column("department", sa.String(length=64), nullable=False),
-        sa.Column("measure", sa.String(length=16), nullable=False),
-        sa.Column("detail", sa.String(length=64), nullable=False),
-        sa.Column("language", sa.String(length=8), nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint(
-            *("grain", "hour", "period", "department", "measure", "detail", "language"), name=op.f("pk_tallies")
-        ),
+        sa.Column("period", sa.Date(), nullable=False),
+        sa.Column("calls", sa.Integer(), nullable=False),
+        sa.Column("incomplete", sa.Integer(), nullable=False),
+        sa.Column("registered", sa.Integer(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("kept", sa.Integer(), nullable=False),
+        sa.Column("broken", sa.Integer(), nullable=False),
+        sa.Column("counts", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("grain", "department", "period", name=op.f("pk_tallies")),
         sqlite_with_rowid=False,
     )
     op.create_table(

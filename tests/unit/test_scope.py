@@ -96,6 +96,7 @@ WITHOUT = {
         "callbacks/floods_repository.mark",
     ),
     "the tallies' own: they are counted for all departments, without persons": (
+        "statistics/repository.add",
         "statistics/repository.advance",
         "statistics/repository.callbacks",
         "statistics/repository.calls_after",

@@ -109,8 +109,8 @@ async def _kept_now(
     monday = today - timedelta(days=today.weekday())
     shown = []
     for word, first in (("today", today), ("week", monday)):
-        found = await statistics.figures(reader, department=department or None, first=first, last=today)
-        shown.append(KeptNow.of(word, found.total))
+        found = await statistics.kept(reader, department=department or None, first=first, last=today)
+        shown.append(KeptNow.of(word, found))
     return [*shown, KeptNow.of("chosen", figures.total)]
 
 
