@@ -49,9 +49,14 @@ def as_workbook(tables: Sequence[FigureTable], words: FigureWords) -> bytes:
     return out.getvalue()
 
 
+def sheet_name(title: str) -> str:
+    """Return what the sheet of a table with this title is called: spreadsheets allow few characters, and not all."""
+    return "".join(each for each in title if each not in "[]:*?/\\")[:SHEET_NAME].strip()
+
+
 def _write_sheet(book: Any, table: FigureTable, words: FigureWords, head: Any) -> None:
     title = words.table(table.name)
-    sheet = book.add_worksheet("".join(each for each in title if each not in "[]:*?/\\")[:SHEET_NAME].strip())
+    sheet = book.add_worksheet(sheet_name(title))
     sheet.set_column(0, len(table.columns) - 1, WIDTH)
     sheet.freeze_panes(1, 1)
     for place, column in enumerate(table.columns):

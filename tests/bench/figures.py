@@ -1,152 +1,120 @@
 """`python -m tests.bench.figures`: what the figures of a hospital's year cost to read, with few callbacks and many.
 
-Twenty departments, a year of workdays. What each callback and call adds is counted by the product's own functions
-(`desk/statistics/counting.py`) and added to the tallies on SQLite; the history behind them is not written. Then the
-figures of a year, of four weeks and of one department are read, and a workbook of the year is made.
+Twenty departments and a year of workdays are loaded (tests/bench/hospital_year.py) and served by one api process. Each
+page and file is read over HTTP on one kept connection. The workbook of the year is then opened and recalculated by
+LibreOffice, where it is installed, and its numbers are compared with those of the CSV files.
 """
 
 import argparse
 import asyncio
-import random
+import shutil
 import statistics
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Final
 
+import httpx
 from rich.console import Console
 from rich.table import Table
 
-from desk.access.actor import SYSTEM
-from desk.callbacks.model import AttemptOutcome
-from desk.clock import OSLO, SystemClock
-from desk.database.engine import Database
-from desk.database.unit_of_work import Unit
-from desk.departments.departments import Departments
-from desk.promises.keeping import PromiseWindow
-from desk.schema.migrate import migrate
-from desk.statistics import repository as rows
-from desk.statistics.counting import (
-    CountedCall,
-    CountedCallback,
-    Event,
-    GivenPromise,
-    counts_of_call,
-    counts_of_callback,
-)
-from desk.statistics.export import as_workbook
-from desk.statistics.figures import StatisticsReader
-from desk.statistics.model import Cell, cells
-from desk.statistics.tables import tables_of
+from api.auth.cookies import SESSION
+from desk.statistics.export import sheet_name
+from desk.statistics.tables import TABLES
 from desk.statistics.words import FigureWords
-from tests.support.desk.desk import DEPARTMENTS
+from ops.machine import postgres
+from tests.bench.console import log_in
+from tests.bench.hospital_year import FIRST, LAST, departments_file, load
+from tests.bench.spreadsheet import PROGRAM, differences, sheets_as_csv
+from tests.support.machine.systems import create_database
+from tests.support.web.api_process import ApiProcess, environment, running_api
 
-SIZES = (10_000, 1_000_000)
-FIRST, LAST = date(2026, 1, 1), date(2026, 12, 31)
-AFTERWARDS = datetime(2027, 2, 1, tzinfo=UTC)
-HOURS = (7, *(8,) * 5, *(9,) * 4, *(10,) * 3, 11, 11, 12, 12, 13, 13, 14, 14, 15)
-TIMES = 9
-
-HOSPITAL = Departments(
-    replace(DEPARTMENTS["kirurgi"], slug=f"avdeling-{n}", name=f"Avdeling {n}", extension=f"{3000 + n}")
-    for n in range(20)
-)
-WORKDAYS = [day for day in (FIRST + timedelta(days=n) for n in range((LAST - FIRST).days + 1)) if day.weekday() < 5]
-
-
-def counted(size: int) -> Counter[Cell]:
-    """Count a year in which `size` callbacks were registered. The same each time."""
-    dice = random.Random(size)
-    added: Counter[Cell] = Counter()
-    for _ in range(size):
-        department = f"avdeling-{dice.randrange(20)}"
-        at = datetime.combine(dice.choice(WORKDAYS), datetime.min.time(), OSLO)
-        at = (at + timedelta(hours=dice.choice(HOURS), minutes=dice.randrange(60))).astimezone(UTC)
-        version = f"set-{at.month // 4}"
-        added.update(cells(counts_of_callback(callback(dice, department, at), AFTERWARDS)))
-        call = CountedCall(department, at, True, None, None, version, dice.random() < 0.1)
-        added.update(cells(counts_of_call(call)))
-        if dice.random() < 0.3:
-            step = dice.choice(("welcome", "identity", "phone"))
-            left = replace(call, confirmed=False, step=step, why="hung_up")
-            added.update(cells(counts_of_call(left)))
-    return added
+SIZES: Final = (10_000, 1_000_000)
+TIMES: Final = 15
+YEAR: Final = f"from={FIRST}&to={LAST}"
+WEEKS: Final = "from=2026-05-04&to=2026-05-31"
+STATISTICS: Final = "/api/v1/statistics"
+WORKBOOK: Final = f"{STATISTICS}?{YEAR}&format=xlsx"
+READ: Final = {
+    "page, a year": f"/figures?{YEAR}",
+    "page, a year by week": f"/figures?{YEAR}&bucket=week",
+    "page, four weeks": f"/figures?{WEEKS}",
+    "page, a year, one department": f"/figures?{YEAR}&department=avdeling-1",
+    "JSON, a year": f"{STATISTICS}?{YEAR}",
+    "JSON, four weeks": f"{STATISTICS}?{WEEKS}",
+    "CSV, overview of a year": f"{STATISTICS}?{YEAR}&format=csv",
+    "CSV, a year by day": f"{STATISTICS}?{YEAR}&format=csv&table=series&bucket=day",
+    "workbook, a year": WORKBOOK,
+}
 
 
-def callback(dice: random.Random, department: str, at: datetime) -> CountedCallback:
-    """One callback that is called up to three times."""
-    events = [Event(at, department, "registered", "waiting")]
-    when = at
-    for tried in range(1, 4):
-        when += timedelta(minutes=dice.expovariate(1 / 90))
-        reached = dice.random() < 0.7
-        outcome = AttemptOutcome.REACHED if reached else AttemptOutcome.NO_ANSWER
-        to = None if reached else "unreachable" if tried == 3 else "waiting"
-        events.append(Event(when, department, "attempt", to, outcome.value, in_hours=True))
-        if reached:
-            events.append(Event(when, department, "closed", "closed", reason="reached"))
-            break
-    window = PromiseWindow(at, at, at + timedelta(hours=6))
-    language = dice.choice(("nb", "nb", "nb", "nn", "en"))
-    topic = dice.choice((None, "resept", "time", "sykmelding"))
-    promise = GivenPromise(department, at, "registered", window)
-    return CountedCallback(language, topic, "normal", events, [promise])
+async def medians(api: ApiProcess) -> dict[str, float]:
+    """The median time of each read, in milliseconds, after one that is not counted."""
+    found = {}
+    cookies = {SESSION: await log_in(api)}
+    async with httpx.AsyncClient(base_url=api.url, cookies=cookies, trust_env=False, timeout=60) as client:
+        for what, path in READ.items():
+            took = []
+            for _ in range(TIMES + 1):
+                start = time.perf_counter()
+                (await client.get(path, headers={"Accept": "text/html"})).raise_for_status()
+                took.append(1000 * (time.perf_counter() - start))
+            found[what] = statistics.median(took[1:])
+    return found
 
 
-async def median(read: Callable[[], Awaitable[Any]]) -> float:
-    """The median time of a read, in milliseconds, after one that is not counted."""
-    await read()
-    took = []
-    for _ in range(TIMES):
-        start = time.perf_counter()
-        await read()
-        took.append(1000 * (time.perf_counter() - start))
-    return statistics.median(took)
+def opened(api: ApiProcess, folder: Path) -> str:
+    """Open the year's workbook in LibreOffice and compare it with the CSV files. Returns what came of it."""
+    with httpx.Client(base_url=api.url, headers=api.headers, trust_env=False, timeout=60) as client:
+        book = folder / "year.xlsx"
+        book.write_bytes(client.get(WORKBOOK).content)
+        files = {
+            sheet_name(FigureWords().table(name)): client.get(f"{STATISTICS}?{YEAR}&format=csv&table={name}").text
+            for name in TABLES
+        }
+    if shutil.which(PROGRAM) is None:
+        return "not installed"
+    start = time.perf_counter()
+    sheets, warnings = sheets_as_csv(book)
+    took = time.perf_counter() - start
+    wrong = differences(sheets, files)
+    return f"{len(sheets)} sheets in {took:.1f} s, {len(wrong)} differences {wrong[:3]}, warnings: {warnings or 'none'}"
 
 
-async def measure(size: int, folder: Path) -> dict[str, float]:
-    """Fill a database with a year of that size and read it."""
-    url = f"sqlite+aiosqlite:///{folder}/{size}.db"
-    await migrate(url)
-    database, clock = Database(url), SystemClock()
-    added = counted(size)
-    async with database.begin() as connection:
-        await rows.add(Unit(connection, clock, SYSTEM), added)
-    reader = StatisticsReader(database=database, departments=lambda: HOSPITAL, clock=clock)
-    weeks = partial(reader.figures, SYSTEM, first=date(2026, 5, 4), last=date(2026, 5, 31))
-    year = partial(reader.figures, SYSTEM, first=FIRST, last=LAST)
-    found = await year()
+async def measure(url: str, size: int) -> tuple[dict[str, float], str]:
+    """Load a year of that size, and read it through an api."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        numbers = await load(url, size)
+        (folder / "departments.toml").write_text(departments_file(), encoding="utf-8")
+        with running_api(environment(url, folder, departments_file=str(folder / "departments.toml"))) as api:
+            found = await medians(api)
+            check = await asyncio.to_thread(opened, api, folder)
+    return {"numbers stored": float(numbers), **found}, check
 
-    async def workbook() -> None:
-        as_workbook(tables_of(found), FigureWords())
 
-    result = {
-        "cells": float(len(added)),
-        "a year, all departments (ms)": await median(year),
-        "four weeks, all departments (ms)": await median(weeks),
-        "a year, one department (ms)": await median(partial(year, department="avdeling-1")),
-        "workbook of the year (ms)": await median(workbook),
-    }
-    await database.close()
-    return result
+def shown(title: str, sizes: Sequence[int], found: Sequence[dict[str, float]]) -> Table:
+    """Milliseconds by size, and the ratio of the largest to the smallest."""
+    table = Table("", *(f"{size:,} callbacks".replace(",", " ") for size in sizes), "ratio", title=title)
+    for what in found[0]:
+        values = [each[what] for each in found]
+        table.add_row(what, *(f"{value:,.0f}" for value in values), f"{values[-1] / values[0]:.2f}")
+    return table
 
 
 async def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
+    options = argparse.ArgumentParser(prog="python -m tests.bench.figures", description=__doc__)
     options.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     sizes = options.parse_args().sizes
-    with tempfile.TemporaryDirectory() as folder:
-        found = [await measure(size, Path(folder)) for size in sizes]
-    shown = Table("", *(f"{size:,} callbacks" for size in sizes), "ratio")
-    for what in found[0]:
-        values = [each[what] for each in found]
-        shown.add_row(what, *(f"{value:,.1f}" for value in values), f"{values[-1] / values[0]:.2f}")
-    Console().print(shown)
+    console = Console(width=120)
+    with postgres.start(durable=True) as server, tempfile.TemporaryDirectory() as folder:
+        addresses = [await create_database(server) for _ in sizes]
+        found = [await measure(address, size) for address, size in zip(addresses, sizes, strict=True)]
+        console.print(shown("PostgreSQL, median ms", sizes, [each for each, _ in found]))
+        console.print(f"LibreOffice, a year of {sizes[-1]}: {found[-1][1]}")
+        small, _ = await measure(f"sqlite+aiosqlite:///{folder}/year.db", sizes[0])
+        console.print(shown("SQLite, median ms", sizes[:1], [small]))
 
 
 if __name__ == "__main__":

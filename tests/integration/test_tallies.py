@@ -1,7 +1,7 @@
 """The tallies against counts of everything: random histories, and a follower that is killed between statements."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -18,10 +18,22 @@ from desk.callbacks.services import CallbackServices
 from desk.database.engine import Database
 from desk.errors import DeskError
 from desk.inquiries.model import ClosedReason, Priority
+from desk.inquiries.repository import PRIORITY
 from desk.ledger.forecast import PromiseState
 from desk.ledger.ledger import Ledger
-from desk.schema.tables import attempts, calls, inquiries, metadata, tallies
-from desk.statistics.model import Measure
+from desk.schema.tables import attempts, calls, history, inquiries, metadata, tallies
+from desk.statistics.counting import MOST_ATTEMPTS
+from desk.statistics.model import (
+    BOUNDS,
+    BY_HOUR,
+    BY_LANGUAGE,
+    SERIES,
+    Durations,
+    Measure,
+    bucket,
+    by_language,
+    hourly,
+)
 from desk.statistics.tallies import Tallies
 from tests.support.desk.desk import DEPARTMENTS, as_agent, call, make_desk, person, phone
 from tests.support.fakes import FakeClock
@@ -134,11 +146,13 @@ class Hospital:
         finally:
             event.remove(engine, "before_cursor_execute", kill)
 
-    async def totals(self) -> Counter[tuple[str, str]]:
+    async def totals(self, grain: str = "month") -> Counter[tuple[str, str]]:
         added: Counter[tuple[str, str]] = Counter()
         async with self.database.read() as connection:
-            for row in await connection.execute(select(tallies).where(tallies.c.grain == "month")):
+            for row in await connection.execute(select(tallies).where(tallies.c.grain == grain)):
                 added.update({(measure, each): n for measure, found in row.counts.items() for each, n in found.items()})
+                for measure in SERIES:
+                    assert row._mapping[measure.value] == sum(row.counts.get(measure.value, {}).values())
         return added
 
     async def counted_by_hand(self) -> Counter[tuple[str, str]]:
@@ -152,14 +166,39 @@ class Hospital:
                 counts[Measure.CONFIRMED, ""] += not call.incomplete
                 if call.incomplete and call.why:
                     counts[Measure.INCOMPLETE, f"{call.step}.{call.why}"] += 1
-            ids = (await connection.execute(select(inquiries.c.id))).scalars().all()
+            for event_ in await connection.execute(select(history)):
+                counts[Measure.RANG_AGAIN, ""] += event_.event == "rang_again"
+                counts[Measure.UNREACHABLE, ""] += event_.to_status == "unreachable"
+                if event_.to_status == "closed":
+                    counts[Measure.CLOSED, event_.details.get("reason") or ""] += 1
+            found = (await connection.execute(select(inquiries.c.id, inquiries.c.priority))).all()
+            ids = [row.id for row in found]
+            for row in found:
+                counts[Measure.PRIORITY, PRIORITY[row.priority].value] += 1
         counts[Measure.REGISTERED, ""] = len(ids)
         for id in ids:
             for judged in await self.ledger.of_callback(SYSTEM, id):
                 counts[Measure.PROMISED, judged.record.reason.value] += 1
-                if judged.state in (PromiseState.KEPT, PromiseState.BROKEN):
+                if judged.state in (PromiseState.KEPT, PromiseState.BROKEN, PromiseState.WITHDRAWN):
                     counts[judged.state.value, ""] += 1
+        for tries, _ in await self.reached():
+            counts[Measure.REACHED, str(min(tries, MOST_ATTEMPTS))] += 1
         return +counts
+
+    async def reached(self) -> list[tuple[int, timedelta]]:
+        """Of each callback that was reached: at which attempt, and how long after it was registered."""
+        tried: dict[str, list[Any]] = defaultdict(list)
+        query = select(attempts.c.callback_id, attempts.c.at, attempts.c.outcome, inquiries.c.created_at)
+        async with self.database.read() as connection:
+            for row in await connection.execute(
+                query.join(inquiries, inquiries.c.id == attempts.c.callback_id).order_by(attempts.c.id)
+            ):
+                tried[row.callback_id].append(row)
+        firsts = [
+            next(((n, row.at - row.created_at) for n, row in enumerate(of, 1) if row.outcome == "reached"), None)
+            for of in tried.values()
+        ]
+        return [first for first in firsts if first]
 
 
 @pytest.fixture
@@ -169,7 +208,30 @@ def hospital_loop() -> Iterator[asyncio.Runner]:
 
 
 BY_HAND = (Measure.ATTEMPTS, Measure.CALLS, Measure.CONFIRMED, Measure.INCOMPLETE, Measure.REGISTERED)
-BY_HAND += (Measure.PROMISED, Measure.KEPT, Measure.BROKEN)
+BY_HAND += (Measure.PROMISED, Measure.KEPT, Measure.BROKEN, Measure.PRIORITY, Measure.RANG_AGAIN)
+BY_HAND += (Measure.CLOSED, Measure.UNREACHABLE, Measure.REACHED)
+
+
+async def compare(hospital: Hospital) -> None:
+    """Compare the tallies with what is counted by hand, and what is counted in several ways with each other."""
+    totals, by_hand = await hospital.totals(), await hospital.counted_by_hand()
+    assert await hospital.totals("day") == totals
+
+    def of(measure: str) -> dict[str, int]:
+        return {detail: n for (name, detail), n in totals.items() if name == measure and n}
+
+    assert sum(of(Measure.WITHDRAWN).values()) == by_hand.pop((Measure.WITHDRAWN, ""), 0)
+    assert {key: n for key, n in totals.items() if key[0] in BY_HAND} == by_hand
+    for measure in BY_HOUR:
+        assert sum(of(hourly(measure)).values()) == sum(of(measure).values())
+    for measure in BY_LANGUAGE:
+        assert sum(of(by_language(measure)).values()) == sum(of(measure).values())
+    exact = sorted(after.total_seconds() for _, after in await hospital.reached())
+    durations = Durations(list(of(Measure.UNTIL_REACHED).items()))
+    for percent in (50, 90):
+        if exact:
+            nth = exact[-(-len(exact) * percent // 100) - 1]
+            assert durations.percentile(percent) == BOUNDS[min(int(bucket(timedelta(seconds=nth))), len(BOUNDS) - 1)]
 
 
 def test_tallies_equal_a_count_of_everything(migrated_url: str, hospital_loop: asyncio.Runner) -> None:
@@ -184,10 +246,10 @@ def test_tallies_equal_a_count_of_everything(migrated_url: str, hospital_loop: a
             await hospital.happens(*action)
         again = await hospital.tallies.recount()
         assert again.differences == []
-        totals, by_hand = await hospital.totals(), await hospital.counted_by_hand()
-        assert {key: n for key, n in totals.items() if key[0] in BY_HAND} == by_hand
+        await compare(hospital)
         hospital.clock.advance(timedelta(days=40))
         assert (await hospital.tallies.recount()).differences == []
+        await compare(hospital)
         assert await hospital.tallies.follow() == 0
 
     @settings(

@@ -1,0 +1,57 @@
+"""The page of figures in a real Chromium: with charts to show, in each language and colour scheme."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import expect
+
+from desk.access.permissions import Role
+from tests.support.web.axe import violations
+from tests.support.web.browser import Console, chromium
+from tests.support.web.live import served
+
+pytestmark = pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
+
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "forced": {"color_scheme": "light", "forced_colors": "active"},
+}
+
+
+@pytest.fixture
+async def console(migrated_url: str, tmp_path: Path) -> AsyncIterator[Console]:
+    """A console with a promise kept, one broken, and a leader."""
+    async with served(migrated_url, tmp_path) as serving, chromium() as browser:
+        world = serving.world
+        kept, _ = await world.rings(1), await world.rings(2)
+        fence = (await world.post(f"/callbacks/{kept.id}/claim"))["fence"]
+        await world.post(f"/callbacks/{kept.id}/attempts", {"fence": fence, "outcome": "reached"})
+        world.clock.advance(timedelta(hours=7))
+        await world.services.statistics.tallies.follow()
+        opened = Console(world, browser, serving.url, [])
+        await opened.add("lise", Role.LEADER)
+        yield opened
+        assert opened.faults == []
+
+
+@pytest.mark.parametrize("looks", list(LOOKS))
+@pytest.mark.parametrize("language", ["nb", "nn", "en"])
+async def test_axe_finds_nothing_on_the_figures(console: Console, language: str, looks: str) -> None:
+    page = await console.open("lise", "/figures", locale=language, **LOOKS[looks])
+    await expect(page.locator("html")).to_have_attribute("lang", language)
+    await expect(page.locator("svg.chart rect.broken").last).to_be_visible()
+    await page.locator("details.more summary").click()
+    assert await violations(page) == []
+
+
+async def test_each_chart_has_its_table_and_the_menu_leads_agents_there(console: Console) -> None:
+    page = await console.open("kari")
+    await page.get_by_role("navigation").get_by_role("link", name="Tall").click()
+    await expect(page.locator("svg.chart")).to_be_visible()
+    for section in await page.locator("section:has(svg[role=img])").all():
+        await section.locator("details.more summary").click()
+        await expect(section.get_by_role("table")).to_be_visible()
