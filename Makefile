@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PROCESSES ?= 3
 export INNRINGING_ENVIRONMENT ?= demo
 
-.PHONY: run test unit check docs vendor bench chaos fire up patch down clean venv dev-venv bench-venv tree images identity-provider
+.PHONY: run test unit check docs vendor bench chaos fire up proxy proxy-down two-nodes two-nodes-down patch down clean venv dev-venv bench-venv tree images identity-provider
 
 run: venv ## Asterisk, the phone door and the web door on this machine; Ctrl-C stops them
 	@exec $(BIN)/innringing run
@@ -49,6 +49,18 @@ fire: dev-venv ## a hundred thousand claims while the claiming processes are kil
 
 up: venv ## the production shape in containers
 	$(BIN)/python -m ops.commands.compose up
+
+proxy: venv ## Kamailio in a container, before the nodes of several machines
+	$(BIN)/python -m ops.commands.proxy up
+
+proxy-down: venv
+	$(BIN)/python -m ops.commands.proxy down
+
+two-nodes: venv ## two nodes and Kamailio in containers on this machine, to try what several machines do
+	$(BIN)/python -m ops.commands.two_nodes up
+
+two-nodes-down: venv
+	$(BIN)/python -m ops.commands.two_nodes down
 
 patch: venv ## all images again, from today's packages; then make up
 	@$(BIN)/python -m ops.machine.patches

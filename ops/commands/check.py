@@ -46,6 +46,7 @@ from ops.commands.dialplan.asked import asked
 from ops.commands.dialplan.candidate import prompts_of
 from ops.commands.dialplan.rules import DialplanCheck
 from ops.commands.terminal import load_settings
+from ops.machine import kamailio_files
 from ops.machine.demo_parts import demo_parts
 from ops.machine.going_live import switchboard_faults, trial_settings
 from ops.machine.instance import OWN
@@ -70,6 +71,7 @@ def check(
         settings.files.departments, settings.files.prompts, DIALPLAN, root=ROOT, production=production, local=local
     )
     found += asked_of_asterisk(settings, DIALPLAN, found, root=ROOT, local=local)
+    found += proxy_files(settings)
     if production or not settings.demo:
         found += demo_parts(settings.files.departments, DIALPLAN, root=ROOT)
         found += switchboard_faults(settings, DIALPLAN, own=local, root=ROOT)
@@ -175,6 +177,14 @@ def sms_off(settings: Settings) -> list[FileFault]:
         for each in departments.all()
         if each.sms_receipt and settings.sms.active_gateway == "off"
     ]
+
+
+def proxy_files(settings: Settings) -> list[FileFault]:
+    """Find faults in the files of a Kamailio, on a machine that has one."""
+    if not kamailio_files.FOLDER.is_dir():
+        return []
+    mark = settings.sip.proxy_mark
+    return [*kamailio_files.faults(kamailio_files.FOLDER, mark=mark.get_secret_value() if mark else "", root=ROOT)]
 
 
 def leaked_passwords(settings: Settings) -> list[FileFault]:

@@ -47,6 +47,9 @@ OWNER_ROLE, APP_ROLE = "innringing", "innringing_app"
 APP_SERVICES = ("api", "ivr", "standby", "migrate", "prune")
 """The services that read our settings."""
 
+SERVICES = ("asterisk", "standby", "ivr", "api")
+"""The services of a machine that has its database elsewhere."""
+
 NOT_FOR_CONTAINERS = frozenset(
     {
         *("runner", "var_dir", "sip_host", "rtp_ports", "trunk"),  # for Asterisk, which is prepared here
@@ -58,11 +61,8 @@ NOT_FOR_CONTAINERS = frozenset(
     }
 )
 """Settings that are not passed to ivr and api. All others are passed, or refused by `make up`."""
-OUR_OWN_DATABASE = "the containers have their own PostgreSQL: remove the setting"
 FILE_OF_THIS_MACHINE = "no container sees that file: remove the setting"
 REFUSED = {
-    "database_url": OUR_OWN_DATABASE,
-    "migration_url": OUR_OWN_DATABASE,
     "tls_cert_file": "a proxy handles TLS for the containers: remove the setting (docs/network.md#proxies)",
     "departments_file": "the containers read dialplan/departments.toml: remove the setting",
     "access_file": "the containers read dialplan/access.toml: remove the setting",
@@ -82,9 +82,10 @@ def up(settings: Settings) -> None:
     for fault in [] if settings.demo else demo_parts(settings.files.departments, instance.DIALPLAN, root=ROOT):
         if not fault.note:
             raise ComposeError(str(fault))
-    compose = _compose()
+    compose = compose_program()
     images.ensure(images.ASTERISK)
-    images.ensure(images.POSTGRES)
+    if not _shares_database(settings):
+        images.ensure(images.POSTGRES)
     app_image.build()
     build_with_progress(
         settings.files.prompts,
@@ -99,9 +100,14 @@ def up(settings: Settings) -> None:
     variables = _variables(settings, folder, made)
     _write_secrets(settings, folder, variables)
     _write_private(folder / VARIABLES, json.dumps(variables))
-    if _read_again(folder):
-        _renew_standby(settings, compose, folder, variables)
-    _run(compose, ["up", "-d"], folder, variables)
+    going_on = _read_again(folder)
+    alone: list[str] = []
+    if _shares_database(settings):
+        alone = ["--no-deps"]
+        _run(compose, ["run", "--rm", *alone, "migrate"], folder, variables)
+    if going_on:
+        _renew_standby(settings, compose, folder, variables, alone)
+    _run(compose, ["up", "-d", *alone, *(SERVICES if alone else ())], folder, variables)
     _wait_until_open(settings)
     _check_in_force(settings, folder, dialplan)
     for reason in lacking(settings):
@@ -121,21 +127,29 @@ def _for_patients(settings: Settings, made: instance.Instance) -> list[FileFault
 def down(settings: Settings) -> None:
     """Stop and remove the containers. The database stays in its volume."""
     folder = _folder(settings)
-    _run(_compose(), ["down"], folder, _variables_in_force(folder))
+    _run(compose_program(), ["down"], folder, _variables_in_force(folder))
 
 
 def prune(settings: Settings) -> None:
     """Delete expired rows of the audit as the owner of the tables, since the service's role may not."""
     folder = _folder(settings)
-    _run(_compose(), ["run", "--rm", "prune"], folder, _variables_in_force(folder))
+    alone = ["--no-deps"] if _shares_database(settings) else []
+    _run(compose_program(), ["run", "--rm", *alone, "prune"], folder, _variables_in_force(folder))
 
 
-def _renew_standby(settings: Settings, compose: list[str], folder: Path, variables: Mapping[str, str]) -> None:
+def _shares_database(settings: Settings) -> bool:
+    """Whether this is one of several machines with one PostgreSQL, which is then elsewhere."""
+    return "database_url" in settings.names_set()
+
+
+def _renew_standby(
+    settings: Settings, compose: list[str], folder: Path, variables: Mapping[str, str], alone: list[str]
+) -> None:
     """Start the standby again if it changed, and wait for it: it takes the callers while the phone door starts again.
 
     Raises ComposeError if it does not answer. The phone door is then untouched.
     """
-    _run(compose, ["up", "-d", "standby"], folder, variables)
+    _run(compose, ["up", "-d", *alone, "standby"], folder, variables)
     if not _within(READY_LIMIT, lambda: _has_standby(settings)):
         raise ComposeError("the standby is not ready, so the phone door was left as it is; see: docker ps, docker logs")
 
@@ -195,6 +209,8 @@ def _folder(settings: Settings) -> Path:
 def _check_what_fits(settings: Settings) -> None:
     """Raise ComposeError for a setting that the containers cannot follow."""
     values = settings.values()
+    if _shares_database(settings) != ("migration_url" in settings.names_set()):
+        raise ComposeError("INNRINGING_DATABASE_URL and INNRINGING_MIGRATION_URL: set both, or neither")
     for name in sorted(settings.names_set() - NOT_FOR_CONTAINERS):
         value = values[name]
         reason = REFUSED.get(name) or (FILE_OF_THIS_MACHINE if isinstance(value, Path) else "")
@@ -202,7 +218,8 @@ def _check_what_fits(settings: Settings) -> None:
             raise ComposeError(f"INNRINGING_{name.upper()} is set, but {reason}")
 
 
-def _compose() -> list[str]:
+def compose_program() -> list[str]:
+    """Return the command line of Compose. Raises ComposeError where there is none."""
     if not engine.answers():
         raise ComposeError("no Docker engine responds")
     if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0:
@@ -248,10 +265,13 @@ def _write_secrets(settings: Settings, folder: Path, variables: Mapping[str, str
     """Write each service's variables and secrets, and the folder that ivr and api share."""
     owner, app = (_stored_password(folder / name) for name in ("postgres-password", "postgres-app-password"))
     place = f"127.0.0.1:{variables['INNRINGING_POSTGRES_PORT']}/innringing"
-    given = _service_variables(settings, f"{APP_ROLE}:{app}@{place}")
+    used = f"postgresql+asyncpg://{APP_ROLE}:{app}@{place}", f"postgresql+asyncpg://{OWNER_ROLE}:{owner}@{place}"
+    if _shares_database(settings):
+        used = settings.database.url, settings.database.owner_url
+    given = _service_variables(settings, used[0])
     reader = settings.ari.reader_password
     secret = {name.upper(): given.get(name.upper(), "") for name in secret_names()} | {
-        "MIGRATION_URL": f"postgresql+asyncpg://{OWNER_ROLE}:{owner}@{place}",
+        "MIGRATION_URL": used[1],
         "ARI_READER_PASSWORD": reader.get_secret_value() if reader else "",
         container_secrets.OWNER_PASSWORD: owner,
         container_secrets.APP_PASSWORD: app,
@@ -265,10 +285,10 @@ def _write_secrets(settings: Settings, folder: Path, variables: Mapping[str, str
 
 
 def _service_variables(settings: Settings, database: str) -> dict[str, str]:
-    """Return the settings of ivr and api, by name without INNRINGING_. `database`: user:password@host:port/name."""
+    """Return the settings of ivr and api, by name without INNRINGING_. `database`: its address."""
     values = settings.values()
     given = {name.upper(): _written(values[name]) for name in sorted(names() - NOT_FOR_CONTAINERS - REFUSED.keys())}
-    return {**given, "DATABASE_URL": f"postgresql+asyncpg://{database}"}
+    return {**given, "DATABASE_URL": database}
 
 
 def _written(value: object) -> str:
@@ -301,7 +321,12 @@ def project_of(folder: Path) -> str:
 
 
 def _run(compose: list[str], action: list[str], folder: Path, variables: Mapping[str, str]) -> None:
-    command = [*compose, "-p", project_of(folder), "-f", str(ROOT / "docker" / "compose.yaml"), *action]
+    run_compose(compose, action, ROOT / "docker" / "compose.yaml", project_of(folder), variables)
+
+
+def run_compose(compose: list[str], action: list[str], file: Path, project: str, variables: Mapping[str, str]) -> None:
+    """Run an action of Compose. Raises ComposeError if it fails."""
+    command = [*compose, "-p", project, "-f", str(file), *action]
     if subprocess.run(command, env={**os.environ, **variables}, check=False).returncode:
         raise ComposeError(f"{' '.join(compose)} {action[0]} failed; its reason is above")
 

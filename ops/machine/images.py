@@ -17,11 +17,13 @@ from ops.messages.translation import translated
 HERE = ROOT / "docker"
 ASTERISK = "innringing-asterisk"
 POSTGRES = "innringing-postgres"
+KAMAILIO = "innringing-kamailio"
 BOOTSTRAP = "innringing-mmdebstrap"
-BASES = {ASTERISK: "sid", POSTGRES: "trixie"}
+BASES = {ASTERISK: "sid", POSTGRES: "trixie", KAMAILIO: "trixie"}
 FILES = {
     ASTERISK: ("asterisk.Dockerfile", "asterisk.packages", "healthy", "with-clean-log"),
     POSTGRES: ("postgres.Dockerfile", "postgres.packages", "postgres-start", "healthy"),
+    KAMAILIO: ("kamailio.Dockerfile", "kamailio.packages", "healthy"),
 }
 PULL_LIMIT = 120  # seconds
 

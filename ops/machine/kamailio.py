@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from desk.paths import ROOT
 from desk.settings.child_environment import child_environment
 from ops.machine import tree
+from ops.machine.kamailio_files import CONFIGURATION, put, write
 
-CONFIGURATION = ROOT / "docker" / "kamailio" / "kamailio.cfg"
-NO_PINGS = 32  # a flag in dispatcher.list
 START_LIMIT = 20.0
 STOP_LIMIT = 10.0
 
@@ -35,17 +32,15 @@ class Kamailio:
         """
         self.folder, self.listen = folder, listen
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(CONFIGURATION, folder)
-        (folder / "local.cfg").write_text(
-            f"#!define LISTEN udp:{listen}\n"
-            f'#!define DISPATCHER_LIST "{folder}/dispatcher.list"\n'
-            f'#!define PING_FROM "sip:proxy@{listen}"\n'
-            f"#!define MARK {mark}\n",
-            encoding="utf-8",
-        )
-        lines = [f"1 sip:{node} 0 0" for node in nodes] + [f"2 sip:{each} {NO_PINGS} 0" for each in trunk]
-        (folder / "dispatcher.list").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write(folder, listen=listen, nodes=nodes, trunk=trunk, mark=mark)
+        put(folder, folder)
         self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        if self._child is None:
+            raise KamailioError("Kamailio is not running")
+        return self._child.pid
 
     @property
     def log(self) -> Path:

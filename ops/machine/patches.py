@@ -20,7 +20,9 @@ Packages = Mapping[str, str]
 
 def patch() -> None:
     """Build the bases and all images again. A failure leaves the images as they were."""
-    names = (images.ASTERISK, images.POSTGRES, app_image.APP)
+    names = [images.ASTERISK, images.POSTGRES, app_image.APP]
+    if packages_of(images.KAMAILIO):  # only on a machine with a proxy
+        names.append(images.KAMAILIO)
     before = {name: packages_of(name) for name in names}
     for name in names:
         if before[name]:
@@ -28,7 +30,7 @@ def patch() -> None:
     day = f"--label=innringing.patched={datetime.now(UTC):%Y-%m-%d}"
     for suite in sorted({*images.BASES.values(), "trixie"}):
         images.renew_base(suite)
-    for name in (images.ASTERISK, images.POSTGRES):
+    for name in (each for each in names if each in images.BASES):
         images.build(name, "--no-cache", day)
     app_image.build("--no-cache", day)
     for name in names:

@@ -108,7 +108,7 @@ async def test_changed_settings_and_files_are_in_force(server: HospitalServer) -
 def test_refused_settings_are_refused_and_calls_are_still_taken(server: HospitalServer) -> None:
     before = started(server)
     for changes, reason in (
-        ({"DATABASE_URL": "postgresql+asyncpg://a@127.0.0.1/b"}, "the containers have their own PostgreSQL"),
+        ({"DATABASE_URL": "postgresql+asyncpg://a@127.0.0.1/b"}, "INNRINGING_MIGRATION_URL: set both, or neither"),
         ({"SIP_ENCRYPTION": "phones"}, "INNRINGING_SIP_TLS_CERT_FILE"),
     ):
         done = server.make("up", **changes)

@@ -11,6 +11,7 @@ from ops.machine import engine
 
 COMPOSE = ROOT / "docker" / "compose.yaml"
 EXAMPLES = ROOT / "docs" / "examples"
+PROXY = ROOT / "docker" / "proxy.yaml"
 SERVICES = ("asterisk", "postgres", "migrate", "prune", "ivr", "standby", "api")
 OURS = ("migrate", "prune", "ivr", "standby", "api")
 
@@ -20,6 +21,13 @@ def services() -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]
     assert set(found) == set(SERVICES)
     return found
+
+
+def test_kamailios_container_is_hardened_and_reads_only_its_files() -> None:
+    service = yaml.safe_load(PROXY.read_text("utf-8"))["services"]["kamailio"]
+    assert service["read_only"] is True and service["cap_drop"] == ["ALL"] and "cap_add" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"] and service["user"] == "${INNRINGING_USER}"
+    assert service["volumes"] == ["${INNRINGING_PROXY}:/etc/kamailio:ro"] and service["tmpfs"] == ["/tmp"]
 
 
 @pytest.mark.parametrize("name", SERVICES)

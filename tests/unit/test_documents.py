@@ -210,7 +210,7 @@ def test_containers_get_every_setting_or_refuse_it(
     monkeypatch.setenv(f"{PREFIX}VAR_DIR", str(tmp_path))
     given = {"audit_retention_days": 400, "session_hours": 3, "retention_at": "04:15", "dials_a_number_a_day": 2}
     settings = Settings.load(environment="demo", **given, **GATEWAY, **PROVIDER)
-    variables = compose._service_variables(settings, "u:p@127.0.0.1:5432/x")
+    variables = compose._service_variables(settings, "postgresql+asyncpg://u:p@127.0.0.1:5432/x")
     names = {name.lower() for name in variables}
     assert names | compose.NOT_FOR_CONTAINERS | set(compose.REFUSED) == setting_names()
     monkeypatch.undo()
@@ -223,6 +223,22 @@ def test_containers_get_every_setting_or_refuse_it(
     same = names - {"database_url"}
     theirs, ours = inside.values(), settings.values()
     assert {name: theirs[name] for name in same} == {name: ours[name] for name in same}
+
+
+def test_containers_share_a_database_of_several_machines_or_have_their_own(
+    clean_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(f"{PREFIX}VAR_DIR", str(tmp_path))
+    urls = {name: f"postgresql+asyncpg://{name[0]}:p@192.0.2.9/x" for name in ("database_url", "migration_url")}
+    settings = Settings.load(environment="demo", **urls)
+    compose._write_secrets(settings, tmp_path, {"INNRINGING_POSTGRES_PORT": "5432"})
+    assert (tmp_path / "secrets" / "ivr" / "database_url").read_text() == urls["database_url"]
+    assert (tmp_path / "secrets" / "migrate" / "migration_url").read_text() == urls["migration_url"]
+    assert not (tmp_path / "secrets" / "ivr" / "migration_url").exists()
+    assert "p@192" not in (tmp_path / "migrate.env").read_text()
+    for name in urls:
+        with pytest.raises(compose.ComposeError, match="set both, or neither"):
+            compose.up(Settings.load(environment="demo", **{name: urls[name]}))
 
 
 def test_a_secret_of_several_lines_is_one_line_for_containers() -> None:

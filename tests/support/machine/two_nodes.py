@@ -43,8 +43,11 @@ class Nodes:
 
 
 @contextmanager
-def two_nodes(folder: Path, database_url: str) -> Iterator[Nodes]:
-    """Two machines with their files in `folder`. They have the same keys, phones and departments."""
+def two_nodes(folder: Path, database_url: str, **given: object) -> Iterator[Nodes]:
+    """Two machines with their files in `folder`. They have the same keys, phones and departments.
+
+    `given` are settings of both.
+    """
     first, second = folder / "first", folder / "second"
     for each in (first, second / "asterisk"):
         each.mkdir(parents=True)
@@ -52,7 +55,8 @@ def two_nodes(folder: Path, database_url: str) -> Iterator[Nodes]:
     assert done.returncode == 0, done.stderr
     port, trunk_port = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
     proxy_address = f"{PROXY}:{port}"
-    with running_exchange(first, database_url=database_url, sip_proxy=proxy_address, sip_proxy_mark=MARK) as one:
+    behind = {"sip_proxy": proxy_address, "sip_proxy_mark": MARK, **given}
+    with running_exchange(first, database_url=database_url, **behind) as one:
         shutil.copy(first / "keys.env", second)
         shutil.copy(first / "asterisk" / "phones.json", second / "asterisk")
         settings = one.system.settings
@@ -61,8 +65,8 @@ def two_nodes(folder: Path, database_url: str) -> Iterator[Nodes]:
                 second,
                 database_url=database_url,
                 departments_file=settings.files.departments,
-                sip_proxy=proxy_address,
-                sip_proxy_mark=MARK,
+                **behind,
+                trunk_qualify=settings.trunk.qualify,
                 agent_rings=settings.dials.agent_rings,
                 patient_rings=settings.dials.patient_rings,
             ) as two,
