@@ -23,6 +23,7 @@ from api.console.pages import operate as operate_page
 from api.console.pages import search as search_page
 from api.console.pages import settings as settings_page
 from api.demo import ensure_demo_agent, ensure_demo_password
+from api.fhir.routes import add_fhir
 from api.messaging.gateways import make_sender
 from api.openapi import describe
 from api.openapi import router as docs
@@ -206,6 +207,7 @@ def add_routes(app: FastAPI) -> None:
     for room in ROUTES:
         app.include_router(room.router)
         register(app, getattr(room, "STATUSES", {}), getattr(room, "FIELDS", {}))
+    add_fhir(app)
     app.include_router(docs)
     for page in PAGES:
         app.include_router(page.router)

@@ -60,8 +60,8 @@ LANGUAGE = "^(nb|nn|en)$"
 NOT_A_TIME: Final = "Not an RFC 3339 time with its offset, such as 2000-12-24T14:00:00Z."
 
 
-def _moment(value: Any) -> datetime:
-    """Parse an RFC 3339 time, limited to two centuries so that arithmetic with it never overflows."""
+def moment(value: Any) -> datetime:
+    """Parse an RFC 3339 time with its offset, limited to two centuries so that arithmetic with it never overflows."""
     if not isinstance(value, str) or not RFC_3339.fullmatch(value):
         raise reason(NOT_A_TIME)
     text = value.upper().replace("Z", "+00:00").replace(":60", ":59")  # a leap second counts as the second before it
@@ -74,7 +74,7 @@ def _moment(value: Any) -> datetime:
 
 Moment = Annotated[
     datetime,
-    BeforeValidator(_moment),
+    BeforeValidator(moment),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """An RFC 3339 time with its offset."""

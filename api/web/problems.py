@@ -28,6 +28,8 @@ from desk.errors import DeskError
 
 ErrorPage: TypeAlias = Callable[[Request, int, str, int | None], Response | None]
 """Makes the page of an error from its status, its id and the seconds to wait; None for a program's request."""
+ProblemWriter: TypeAlias = Callable[["Problem", Mapping[str, str]], Response]
+"""Writes a problem in another form, with these headers."""
 Statuses: TypeAlias = Mapping[type[ApiError] | type[DeskError], int]
 Fields: TypeAlias = Mapping[type[DeskError], tuple[str, str]]
 """Place and JSON pointer of what an error refuses: `("body", "#/phone")`."""
@@ -110,12 +112,25 @@ def problem_response(
         request_id=request.scope.get("request_id"),
         errors=list(errors) if errors else None,
     )
+    if write := _writer(request):
+        return write(document, headers or {})
     return JSONResponse(
         document.model_dump(exclude_none=True),
         status_code=status,
         headers=dict(headers or {}),
         media_type=MEDIA_TYPE,
     )
+
+
+def write_problems_below(app: FastAPI, prefix: str, write: ProblemWriter) -> None:
+    """Make every error of an address that begins with `prefix` an answer of that writer."""
+    app.state.problem_writers[prefix] = write
+
+
+def _writer(request: Request) -> ProblemWriter | None:
+    writers: Mapping[str, ProblemWriter] = getattr(request.app.state, "problem_writers", {})
+    path = request.scope["path"]
+    return next((write for prefix, write in writers.items() if path.startswith(prefix)), None)
 
 
 def internal_error(request: Request) -> Response:
@@ -128,6 +143,7 @@ def use_problem_documents(app: FastAPI) -> None:
     """Make every error of `app` a problem document."""
     app.state.problem_statuses = {}
     app.state.problem_fields = {}
+    app.state.problem_writers = {}
     app.add_exception_handler(ApiError, _of_our_own)
     app.add_exception_handler(DeskError, _of_our_own)
     app.add_exception_handler(RequestValidationError, _of_validation)
@@ -136,6 +152,8 @@ def use_problem_documents(app: FastAPI) -> None:
 
 def _as_page(request: Request, status: int, id: str, retry_after: int | None = None) -> Response | None:
     """The error as a page, where there are pages and a browser asked for one; else None."""
+    if _writer(request):
+        return None
     make: ErrorPage | None = getattr(request.app.state, "error_page", None)
     return make(request, status, id, retry_after) if make else None
 

@@ -12,6 +12,7 @@ from desk.callbacks.incomplete import IncompleteCalls
 from desk.callbacks.lists import CallbackLists
 from desk.callbacks.model import Callback
 from desk.callbacks.outcomes import Outcomes
+from desk.callbacks.records import CallbackRecords
 from desk.callbacks.registration import Registration
 from desk.callbacks.repeat_callers import RepeatCallers
 from desk.callbacks.repository import CHANNEL
@@ -41,6 +42,7 @@ class CallbackServices:
     edits: CallbackEdits
     incomplete: IncompleteCalls
     lists: CallbackLists
+    records: CallbackRecords
     identity_reveal: IdentityReveal
     search: CallbackSearch
     closures: Closures
@@ -96,6 +98,7 @@ def callback_services(
         edits=edits,
         incomplete=IncompleteCalls(database=database, vault=vault, clock=clock, edits=edits),
         lists=CallbackLists(database=database, clock=clock),
+        records=CallbackRecords(database=database, clock=clock),
         identity_reveal=IdentityReveal(database=database, vault=vault, clock=clock, rate=numbers),
         search=CallbackSearch(database=database, vault=vault, clock=clock, rate=numbers),
         closures=Closures(database=database, departments=departments, clock=clock),

@@ -1,15 +1,16 @@
 """The history in the database: rows are added, never changed. Ids grow, so a reader can go on from the last it read."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Insert, bindparam, insert, select
+from sqlalchemy import Insert, bindparam, func, insert, select
 
 from desk.database.notify import DIALS, HISTORY, announce
 from desk.database.unit_of_work import Unit
 from desk.history.model import HistoryEntry, HistoryRow
 from desk.ids import InquiryId
-from desk.schema.scope import about
+from desk.schema.scope import about, one_of
 from desk.schema.tables import history, inquiries
 
 DIAL_EVENTS = "dial_"
@@ -17,6 +18,15 @@ DIAL_EVENTS = "dial_"
 
 _ID = bindparam("of", type_=inquiries.c.id.type)
 _VERSION = select(inquiries.c.version).where(inquiries.c.id == _ID).scalar_subquery()
+
+changed_at = func.coalesce(
+    select(func.min(history.c.at))
+    .where(history.c.inquiry_id == inquiries.c.id, history.c.version == inquiries.c.version)
+    .correlate(inquiries)
+    .scalar_subquery(),
+    inquiries.c.created_at,
+)
+"""When an inquiry got the version that it has, as a column of a query over `inquiries`."""
 
 
 async def add(unit: Unit, entries: Sequence[HistoryEntry]) -> None:
@@ -65,6 +75,13 @@ async def last_transition(unit: Unit, id: InquiryId) -> HistoryRow | None:
     query = select(history).where(history.c.inquiry_id == id, history.c.to_status.is_not(None))
     row = (await unit.connection.execute(query.order_by(history.c.id.desc()).limit(1))).one_or_none()
     return _row(row) if row else None
+
+
+async def changed(unit: Unit, ids: Collection[str]) -> Mapping[str, tuple[datetime, datetime | None]]:
+    """Return when each of these inquiries got the version that it has, and when it was closed, if it is."""
+    query = select(inquiries.c.id, changed_at, inquiries.c.closed_at)
+    found = await unit.connection.execute(query.where(one_of(unit, inquiries.c.id, list(ids))))
+    return {id: (at, closed) for id, at, closed in found}
 
 
 def _row(row: Any) -> HistoryRow:

@@ -3,12 +3,13 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Select, func, literal, or_, select, tuple_, union_all
 
 from desk.database import cursors
 from desk.database.instant import Instant
 from desk.database.pages import Page
 from desk.database.unit_of_work import Unit
+from desk.history.repository import changed_at
 from desk.inquiries.claims_repository import ORDER
 from desk.inquiries.model import Inquiry, InquiryFilter, Kind, Status
 from desk.inquiries.repository import RANK, c, kept, read, shown
@@ -77,6 +78,13 @@ def _conditions(filters: InquiryFilter) -> list[ColumnElement[bool]]:
         conditions.append(c.note.icontains(filters.text, autoescape=True))
     if filters.suspected is not None:
         conditions.append(c.suspected.is_(filters.suspected))
+    if filters.closed_for is not None:
+        reasons = [each.value for each in filters.closed_for]
+        conditions.append(or_(c.closed_reason.is_(None), c.closed_reason.in_(reasons)))
+    if filters.changed_since is not None:
+        conditions.append(changed_at >= literal(filters.changed_since, Instant))
+    if filters.changed_before is not None:
+        conditions.append(changed_at < literal(filters.changed_before, Instant))
     if filters.ids is not None:
         conditions.append(c.id.in_(list(filters.ids)))
     if filters.other_than is not None:

@@ -102,7 +102,8 @@ class Inquiry:
 @dataclass(frozen=True, kw_only=True)
 class InquiryFilter:
     """Which inquiries a list shows; None filters nothing. `due_before`: promised by that moment or earlier.
-    An empty `topic` is that of inquiries without one.
+    An empty `topic` is that of inquiries without one. `closed_for`: only these reasons, of the inquiries that are
+    closed. `changed_since` and `changed_before` are about the newest change of the `version`.
 
     `text` is searched for in the note, ignoring case. Only `ids` are shown, and none of `other_than`.
     """
@@ -115,5 +116,8 @@ class InquiryFilter:
     topic: str | None = None
     text: str | None = None
     suspected: bool | None = None
+    closed_for: Collection[ClosedReason] | None = None
+    changed_since: datetime | None = None
+    changed_before: datetime | None = None
     ids: Collection[str] | None = None
     other_than: Collection[str] | None = None

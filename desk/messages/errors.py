@@ -1,5 +1,6 @@
 """Errors of SMS. Each docstring is the message."""
 
+from desk.errors import DeskError
 from desk.files.errors import OperatorsFileError
 
 
@@ -7,3 +8,9 @@ class SmsTextsError(OperatorsFileError):
     """The texts of SMS can't be used:"""
 
     id = "sms-texts-error"
+
+
+class SmsNotFound(DeskError):
+    """There is no such SMS."""
+
+    id = "sms-not-found"

@@ -4,8 +4,9 @@ A text is written into the outbox in the unit of work that makes it true (desk/m
 hospital's gateway afterwards (desk/messages/outbox.py).
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -50,6 +51,34 @@ class Recipient:
     phone: PhoneNumber
     language: str
     promise: Promise
+
+
+@dataclass(frozen=True)
+class SmsRecord:
+    """A text that was written about an inquiry, and what became of it. Its words and number are not in here.
+
+    `reason`: a code, when it did not arrive.
+    """
+
+    id: int
+    inquiry_id: InquiryId
+    department: str
+    kind: SmsKind
+    state: SmsState
+    reason: str | None
+    written_at: datetime
+    changed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmsFilter:
+    """Which texts a list shows; None filters nothing."""
+
+    ids: Collection[int] | None = None
+    inquiries: Collection[str] | None = None
+    states: Collection[SmsState] | None = None
+    changed_since: datetime | None = None
+    changed_before: datetime | None = None
 
 
 class GatewayError(Exception):

@@ -14,9 +14,11 @@ import structlog
 from desk.access.actor import SYSTEM
 from desk.clock import Clock
 from desk.database.engine import Database
+from desk.database.pages import Page
 from desk.database.unit_of_work import Service, Unit, reading, shielded, unit_of_work
 from desk.messages import repository as rows
-from desk.messages.model import GatewayRefusal, SmsGateway, SmsState, TryLater
+from desk.messages.errors import SmsNotFound
+from desk.messages.model import GatewayRefusal, SmsFilter, SmsGateway, SmsRecord, SmsState, TryLater
 from desk.messages.notices import record_event
 from desk.messages.repository import DueText, SmsRow
 from desk.numbers.phone_number import PhoneNumber
@@ -28,6 +30,7 @@ LEASE = timedelta(seconds=60)
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=5)
 LONGEST_VALID = timedelta(hours=48)
+MAX_PAGE = 200
 FINAL = frozenset({SmsState.DELIVERED, SmsState.FAILED})
 
 log = structlog.get_logger(__name__)
@@ -93,6 +96,21 @@ class Outbox(Service):
     async def undelivered(self, unit: Unit, since: datetime) -> list[tuple[str, SmsState, str | None, int]]:
         """Count the texts written since then that did not arrive, by department, state and reason."""
         return await rows.undelivered(unit, since)
+
+    @reading
+    async def page(
+        self, unit: Unit, filters: SmsFilter, *, cursor: str | None = None, limit: int = MAX_PAGE
+    ) -> Page[SmsRecord]:
+        """List texts about callbacks in the actor's scope, oldest first, 200 at most. Raises BadCursor."""
+        return await rows.page(unit, filters, cursor=cursor, limit=min(limit, MAX_PAGE))
+
+    @reading
+    async def get(self, unit: Unit, id: int) -> SmsRecord:
+        """Read what became of a text. Raises SmsNotFound."""
+        found = (await rows.page(unit, SmsFilter(ids=[id]), cursor=None, limit=1)).items
+        if not found:
+            raise SmsNotFound
+        return found[0]
 
     async def _send_next(self, gateway: SmsGateway) -> bool:
         due, now = await self._take(SYSTEM)

@@ -6,11 +6,13 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, Select, func, insert, select, update
 
+from desk.database import cursors
+from desk.database.pages import Page
 from desk.database.unit_of_work import Unit
 from desk.ids import InquiryId
-from desk.messages.model import NOT_DELIVERED, SmsKind, SmsState
+from desk.messages.model import NOT_DELIVERED, SmsFilter, SmsKind, SmsRecord, SmsState
 from desk.schema.scope import in_scope
 from desk.schema.tables import callbacks, inquiries, outbox, promises
 
@@ -139,6 +141,17 @@ async def of_promises(unit: Unit, ids: Collection[int]) -> dict[int, SmsState]:
     return {row.promise_id: SmsState(row.state) for row in await unit.connection.execute(query)}
 
 
+async def page(unit: Unit, filters: SmsFilter, *, cursor: str | None, limit: int) -> Page[SmsRecord]:
+    """List the texts about inquiries in the actor's scope, oldest first. Raises BadCursor."""
+    kept = inquiries.c.forgotten_at.is_(None)
+    query = _records().where(kept, *in_scope(unit, inquiries.c.department), *_conditions(filters))
+    if cursor is not None:
+        query = query.where(c.id > cursors.TEXTS.key(cursor)[0])
+    found = (await unit.connection.execute(query.order_by(c.id).limit(limit + 1))).all()
+    page = Page.cut(found, limit, lambda last: cursors.TEXTS.after(last.id))
+    return Page([_record(unit, row) for row in page.items], page.next_cursor)
+
+
 async def backlog(unit: Unit) -> tuple[int, datetime | None]:
     """Count the texts that wait, and return the time of the oldest."""
     query = select(func.count(), func.min(c.at)).where(c.state == SmsState.QUEUED.value)
@@ -166,6 +179,41 @@ async def _show(unit: Unit, id: InquiryId, row_id: int, state: SmsState) -> None
     newest = select(func.max(c.id)).where(c.callback_id == id).scalar_subquery()
     mine = (callbacks.c.id == id, newest == row_id)
     await unit.connection.execute(update(callbacks).where(*mine).values(sms=state.value))
+
+
+def _conditions(filters: SmsFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if filters.ids is not None:
+        conditions.append(c.id.in_(list(filters.ids)))
+    if filters.inquiries is not None:
+        conditions.append(c.callback_id.in_(list(filters.inquiries)))
+    if filters.states is not None:
+        conditions.append(c.state.in_([each.value for each in filters.states]))
+    if filters.changed_since is not None:
+        conditions.append(c.changed_at >= filters.changed_since)
+    if filters.changed_before is not None:
+        conditions.append(c.changed_at < filters.changed_before)
+    return conditions
+
+
+def _records() -> Select[Any]:
+    own = (c.id, c.callback_id, c.kind, c.state, c.reason, c.at, c.changed_at)
+    return select(*own, inquiries.c.department).join_from(outbox, inquiries, c.callback_id == inquiries.c.id)
+
+
+def _record(unit: Unit, row: Any) -> SmsRecord:
+    """Make the record of a row, and record that the unit's actor is shown the callback."""
+    unit.saw(row.callback_id, row.department)
+    return SmsRecord(
+        id=row.id,
+        inquiry_id=row.callback_id,
+        department=row.department,
+        kind=SmsKind(row.kind),
+        state=SmsState(row.state),
+        reason=row.reason,
+        written_at=row.at,
+        changed_at=row.changed_at,
+    )
 
 
 def _rows(*more: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Files of others that run in browsers, the console's and its tests': fetch them (`make vendor`) or compare hashes.
+"""Files of others that run in browsers or in tests: fetch them (`make vendor`) or compare hashes.
 
 `vendor.toml` names each package's version, its licence, the SHA-256 of its tarball, and of each file that is kept. The
 files are in the repository, so nothing is fetched at run time or by tests; `make check` compares the hashes. npm
@@ -21,7 +21,7 @@ from desk.paths import ROOT
 from ops.machine.identity_provider import Node, find_node, npm_environment
 
 FOLDER = ROOT / "api" / "console" / "static" / "vendor"
-FOLDERS = (FOLDER, ROOT / "tests" / "console" / "vendor")
+FOLDERS = (FOLDER, ROOT / "tests" / "console" / "vendor", ROOT / "tests" / "support" / "fhir" / "vendor")
 SECONDS = 120
 
 

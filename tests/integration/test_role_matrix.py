@@ -134,6 +134,17 @@ OUTSIDE: dict[str, Line] = {
 }
 """Routes that do not depend on an agent's credentials. The one for the SMS gateway needs the gateway's own secret."""
 
+FHIR: dict[str, Line] = {
+    "GET /fhir/metadata": Line(None),
+    "GET /fhir/Task": Line(READERS, "200", NO_DEPARTMENT, query={"owner": "{department}"}),
+    "POST /fhir/Task/_search": Line(READERS, "200", NO_DEPARTMENT, form={"owner": "{department}"}),
+    "GET /fhir/Task/{id}": of_callback(READERS),
+    "GET /fhir/Communication": Line(READERS),
+    "GET /fhir/Communication/{number}": Line(READERS, "404 sms-not-found"),
+    "GET /fhir/Organization/{slug}": Line(READERS, "200", "404 organization-not-found"),
+}
+"""Routes for a record system. A search that names a patient is for workers only: test_fhir_access.py."""
+
 PAGES: dict[str, Line] = page_lines()
 """Pages of the console: only for people who are logged in at a browser."""
 
@@ -144,7 +155,7 @@ COOKIE = "innringing"
 
 
 def table() -> dict[str, Line]:
-    return {_under_api(name): line for name, line in LINES.items()} | OUTSIDE | PAGES
+    return {_under_api(name): line for name, line in LINES.items()} | OUTSIDE | FHIR | PAGES
 
 
 def _under_api(name: str) -> str:
@@ -238,7 +249,9 @@ async def agents_session(world: World, name: str) -> dict[str, str]:
 
 
 def outcome(answer: httpx.Response) -> str:
-    """Status and problem id."""
+    """Status and problem id, which an OperationOutcome has as the code of its details."""
+    if answer.headers.get("content-type") == "application/fhir+json" and answer.status_code >= 400:
+        return f"{answer.status_code} {answer.json()['issue'][0]['details']['coding'][0]['code']}"
     if answer.headers.get("content-type") != "application/problem+json":
         return str(answer.status_code)
     return f"{answer.status_code} {answer.json()['type'].rpartition(':')[2]}"

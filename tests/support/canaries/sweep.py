@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from fastapi.routing import iter_route_contexts
 
+from api.fhir.search import CommunicationSearch, TaskSearch, TaskSearchForm
 from desk.access.permissions import Role
 from desk.logging.log import configure_logging
 from tests.support.canaries.numbers import Checker, Find, identities, identity_spellings, phone_spellings, phones
@@ -19,8 +20,14 @@ from tests.support.canaries.patients import rings
 from tests.support.canaries.places import in_the_tables
 from tests.support.web.api import World
 
-NUMBER_SHOWN = "GET /api/v1/callbacks/{id}/patient"
-"""The one route whose answer holds an identity number."""
+NUMBER_SHOWN = ("GET /api/v1/callbacks/{id}/patient", "GET /fhir/Task/{id}")
+"""The routes whose answers hold an identity number."""
+SEARCHES = {
+    "GET /fhir/Task": TaskSearch,
+    "POST /fhir/Task/_search": TaskSearchForm,
+    "GET /fhir/Communication": CommunicationSearch,
+}
+"""The parameters of routes that are not in the document."""
 
 HEADERS = (
     *("X-Request-ID", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "User-Agent", "Referer"),
@@ -87,7 +94,14 @@ def fields(world: World, route: Route) -> dict[str, Any]:
 
 def queries(route: Route) -> list[str]:
     """The names of the route's query parameters."""
-    return [each["name"] for each in route.operation.get("parameters", []) if each["in"] == "query"]
+    named = [each["name"] for each in route.operation.get("parameters", []) if each["in"] == "query"]
+    return [*named, *parameters_of(route)]
+
+
+def parameters_of(route: Route) -> list[str]:
+    """The names of FHIR's search parameters, which a form may have too."""
+    search = SEARCHES.get(route.name)
+    return [field.alias or name for name, field in search.model_fields.items()] if search else []
 
 
 def short(route: Route) -> dict[str, str]:
@@ -112,6 +126,8 @@ def requests_of(world: World, route: Route, numbers: Numbers, id: str) -> Iterat
     yield {"url": plain, "params": short(route), "headers": {"X-Request-ID": f"trace-{next(numbers.people)}-of-mine"}}
     if route.method in ("GET", "DELETE"):
         return
+    for name in (*parameters_of(route), "unknown"):
+        yield {"url": plain, "data": {name: numbers.many(A_BODY)}}
     known = fields(world, route)
     for name in (*known, "unknown"):
         base = {each: given for each in known if each != name and (given := example(each)) is not None}
@@ -180,5 +196,5 @@ async def sent(world: World, checker: Checker, run: Run, route: Route, role: str
     run.finds += checker.both(f"headers of {place}", told)
     if answer.status_code >= 400:
         run.finds += checker.both(place, answer.content)
-    elif route.name != NUMBER_SHOWN:
+    elif route.name not in NUMBER_SHOWN:
         run.finds += checker.people(place, answer.content)
