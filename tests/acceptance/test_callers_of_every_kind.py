@@ -9,12 +9,13 @@ import pytest
 
 from tests.support.machine.system import System
 from tests.support.phone.floor import Floor, Story
-from tests.support.stories import barging_in, calling_again, fax, keying, leaving, numbers
+from tests.support.stories import barging_in, calling_again, fax, keying, leaving, numbers, strangers
 
 STORIES: tuple[Story, ...] = (
     *keying.STORIES,
     *numbers.STORIES,
     *calling_again.STORIES,
+    *strangers.STORIES,
     *leaving.STORIES,
     *barging_in.STORIES,
     *fax.STORIES,

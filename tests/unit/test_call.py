@@ -112,6 +112,18 @@ async def test_a_prompt_is_skipped_when_its_answer_was_keyed_ahead() -> None:
 
 
 @on_virtual_time
+async def test_question_and_the_silence_in_which_it_is_answered_are_one_playback() -> None:
+    """Where a playback ends in the middle of a key press, Asterisk reports the key twice."""
+    caller = FakeChannel(durations={"ask": 3.0})
+    call, began = caller.call(), now()
+    caller.keys("7", at=9.5)
+    keys = await call.ask("ask", digits=1, first=8, between=2)
+    assert keys.digits == "7"
+    assert caller.requests.count("play") == 1
+    assert caller.stopped == [began + 9.5], "it was still on"
+
+
+@on_virtual_time
 async def test_forgetting_keys_lets_the_next_prompt_be_heard() -> None:
     caller = FakeChannel()
     call = caller.call()

@@ -1,5 +1,6 @@
 """The catalogue of prompts: complete in every language, or refused with one line."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,42 @@ def test_only_the_receipt_says_that_the_request_is_stored(catalogue: Catalogue) 
         "already_on_list",
         "received",
     ]
+
+
+def test_texts_sound_neither_like_the_appointment_nor_like_a_dead_end(catalogue: Catalogue) -> None:
+    words = (
+        "avbestill",
+        "avlys",
+        "tatt av listen",
+        "teken av lista",
+        "ledige tid",
+        "prøv igjen",
+        "try again",
+        "cancel",
+    )
+    for language in catalogue.languages:
+        for key in catalogue.keys(language):
+            assert not [word for word in words if word in catalogue.text(language, key).lower()], (language, key)
+
+
+def test_one_key_means_one_thing_wherever_it_is_offered(catalogue: Catalogue) -> None:
+    """One: another number, or another person. Two: we need not call."""
+    offers = {
+        ("tast én", "tast éin", "press one"): {"change_number", "check_number", "other_person", "change_or_decline"},
+        ("tast to", "press two"): {"change_or_decline", "confirm_decline", "still_ring"},
+    }
+    for words, meant in offers.items():
+        for language in catalogue.languages:
+            texts = {key: catalogue.text(language, key).lower() for key in catalogue.keys(language)}
+            found = {key for key, text in texts.items() if any(re.search(rf"{word}\b", text) for word in words)}
+            assert found == meant, (language, words)
+
+
+def test_every_language_names_the_duty_doctor_before_the_question(catalogue: Catalogue) -> None:
+    said = {"nb": "en-en-seks, en-en-sju", "nn": "ein-ein-seks, ein-ein-sju", "en": "one one six, one one seven"}
+    for language, number in said.items():
+        for key in ("emergency", "switchboard_unavailable"):
+            assert number in catalogue.text(language, key), (language, key)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from desk.departments.file import load_departments
 from desk.paths import ROOT
 from ivr.prompts import keys
 from ivr.prompts.catalogue import Catalogue
-from ivr.prompts.rules import contradictions, missing_languages
+from ivr.prompts.rules import contradictions, missing_languages, missing_welcomes
 
 FILE = "prompts/catalogue.toml"
 NB = "null null,ett,to,tre,fire,fem,seks,sju,åtte,ni,ti,elleve,tolv,tretten,fjorten,femten,seksten"
@@ -75,3 +75,18 @@ def test_language_without_texts_is_reported(departments: Departments) -> None:
     object.__setattr__(departments.all()[0], "languages", ("nb", "nn"))
     (fault,) = missing_languages("departments.toml", catalogue(), departments, {("kirurgi", "languages"): 9})
     assert (fault.line, fault.reason) == (9, "[kirurgi] offers nn, but the catalogue has no [nn]")
+
+
+@pytest.mark.parametrize("production", [True, False])
+def test_department_without_a_welcome_of_its_own_is_a_fault_in_production(
+    departments: Departments, production: bool
+) -> None:
+    lines = {("kirurgi",): 7}
+    found = missing_welcomes(FILE, catalogue(), departments, lines, production=production)
+    assert [(each.line, each.note) for each in found] == [(7, not production)] * len(found)
+    spoken = departments.get("kirurgi").languages
+    assert [each.reason.split(" ", 1)[1] for each in found] == [
+        f"the catalogue has no [{language}.departments.kirurgi] welcome"
+        for language in spoken
+        if language in ("nb", "en")
+    ]

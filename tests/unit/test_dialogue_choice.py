@@ -20,7 +20,7 @@ from tests.support.phone.dialogue import (
     WRONG_IDENTITY,
     World,
 )
-from tests.support.synthetic import synthetic_identity
+from tests.support.synthetic import synthetic_identity, with_control_digits
 
 ANSWERS = {Topic.ADDRESS: "welcome", Topic.HOURS: "recovered"}  # any prompts will do
 ASKING = replace(KIRURGI, choice=Choice(answers=MappingProxyType(ANSWERS)))
@@ -38,6 +38,19 @@ async def test_choice_is_announced_after_the_request_and_a_keyed_number_is_accep
     await world.ring()
     assert world.prompts == [*OPENING, *FIRST_OFFER, *RECEIPT]
     assert world.stored == (IDENTITY, OWN_NUMBER)
+
+
+@pytest.mark.parametrize("pause", [3.0, 5.0, 8.0])
+@on_virtual_time
+async def test_number_that_starts_with_five_is_accepted_after_a_pause(pause: float) -> None:
+    """A D-number: its day has 40 added."""
+    number = with_control_digits("518150230") or ""
+    world = World(department=ASKING)
+    world.caller.answers("press_five", "5")
+    world.caller.keys(number[1:], at=6 + pause)
+    await world.ring()
+    assert world.stored == (number, OWN_NUMBER)
+    assert "still_ring" not in world.prompts
 
 
 @on_virtual_time

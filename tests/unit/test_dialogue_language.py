@@ -21,6 +21,8 @@ from tests.support.phone.dialogue import (
 BOTH = replace(KIRURGI, languages=("nb", "en"))
 ALL = replace(KIRURGI, languages=("nb", "nn", "en"))
 AGAIN = ["ask_identity_slow", "skip_identity"]
+FH_NUMBER = "94545456561"
+"""An example from NAV's library: FH-numbers begin with 8 or 9."""
 
 
 @on_virtual_time
@@ -44,6 +46,16 @@ async def test_number_that_starts_with_nine_is_accepted() -> None:
     await world.ring()
     assert world.call.language == "nb"
     assert "identity_wrong" in world.prompts
+
+
+@pytest.mark.parametrize("pause", [3.0, 5.0, 8.0])
+@on_virtual_time
+async def test_number_that_starts_with_nine_is_accepted_after_a_pause(pause: float) -> None:
+    world = World(department=BOTH)
+    world.caller.answers("ask_identity", "9")
+    world.caller.keys(FH_NUMBER[1:], at=2 + pause)
+    await world.ring()
+    assert (world.stored, world.call.language) == ((FH_NUMBER, OWN_NUMBER), "nb")
 
 
 @on_virtual_time

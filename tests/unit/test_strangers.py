@@ -1,6 +1,7 @@
-"""What a second call hears and may change, by the phone it comes from and the number that is keyed: every cell.
+"""What a call hears and may change, by the phone it comes from and the number that is keyed: every cell.
 
-The real conversation and desk. The person has an open callback on their own phone; so has a stranger, on another phone.
+The real conversation and desk. In a second call the person has an open callback on their own phone; so has a stranger,
+on another phone. Calls over SIP: tests/support/stories/strangers.py.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from desk.clock import OSLO
 from desk.paths import ROOT
 from ivr.rehearsal import people
 from ivr.rehearsal.stage import open_stage
-from ivr.rehearsal.story import CallerAnswer, Question
+from ivr.rehearsal.story import CallerAnswer, Question, Story
 from ivr.rehearsal.virtual_time import VirtualTimeLoop
 
 PERSON, STRANGER, ELSEWHERE = 1, 2, 3
@@ -55,10 +56,14 @@ MATRIX = {
     ("withheld", "somebody else's"): TIME_ONLY,
     ("withheld", "none"): NEW,
 }
+ASKED_FIRST = Cell(NEW.hears | {"phone_withheld", "ask_phone"}, NEW.never, "stored")
+NOT_ASKED = Cell(NEW.hears, NEW.never | {"ask_phone"}, "stored")
+FIRST_CALL = {(phone, keyed): ASKED_FIRST if phone == "withheld" else NOT_ASKED for phone in PHONES for keyed in KEYED}
+"""With no one on the list, someone else's phone or number looks like one's own."""
 
 
-def ring(phone: str, keyed: str) -> tuple[set[str], list[str]]:
-    """Make the second call. Returns the prompts said, and what the desk did."""
+def ring(phone: str, keyed: str, *on_list: int) -> Story:
+    """Make a call. `on_list`: the people who have an open callback."""
 
     def keys(question: Question) -> CallerAnswer:
         if question.digits == 11:
@@ -67,24 +72,33 @@ def ring(phone: str, keyed: str) -> tuple[set[str], list[str]]:
             return CallerAnswer("#")
         return CallerAnswer(people.number(ELSEWHERE + 100).removeprefix("+47") if question.digits == 8 else "")
 
-    async def run() -> tuple[set[str], list[str]]:
+    async def run() -> Story:
         files = {"departments_file": ROOT / "dialplan" / "departments.toml", "prompts_dir": ROOT / "prompts"}
         async with open_stage(**files, at=datetime(2026, 11, 24, 9, 0, tzinfo=OSLO)) as stage:
             department = stage.departments().get("kirurgi")
-            await stage.register(department, PERSON)
-            await stage.register(department, STRANGER)
-            story = await stage.ring(department, keys, person=PHONES[phone], withheld=phone == "withheld")
-            assert story.failure is None
-            return set(story.said()), [event.what for event in story.events if event.kind == "desk"]
+            for each in on_list:
+                await stage.register(department, each)
+            return await stage.ring(department, keys, person=PHONES[phone], withheld=phone == "withheld")
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(run())
 
 
+def check(story: Story, cell: Cell) -> None:
+    assert story.failure is None
+    assert cell.hears <= set(story.said())
+    assert not cell.never & set(story.said())
+    assert any(event.what.startswith(cell.done) for event in story.events if event.kind == "desk")
+
+
 @pytest.mark.parametrize(("phone", "keyed"), list(MATRIX))
 def test_second_call_hears_and_may_change_only_what_its_cell_allows(phone: str, keyed: str) -> None:
-    said, done = ring(phone, keyed)
-    cell = MATRIX[phone, keyed]
-    assert cell.hears <= said
-    assert not cell.never & said
-    assert any(each.startswith(cell.done) for each in done)
+    check(ring(phone, keyed, PERSON, STRANGER), MATRIX[phone, keyed])
+
+
+@pytest.mark.parametrize(("phone", "keyed"), list(FIRST_CALL))
+def test_first_call_is_stored_with_what_is_keyed_and_the_number_to_call(phone: str, keyed: str) -> None:
+    story = ring(phone, keyed)
+    check(story, FIRST_CALL[phone, keyed])
+    number = people.number(ELSEWHERE + 100 if phone == "withheld" else PHONES[phone])
+    assert story.registered == (KEYED[keyed] or None, number)

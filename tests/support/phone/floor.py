@@ -46,10 +46,23 @@ class Floor:
 
     @asynccontextmanager
     async def cuts(
-        self, prompt: str, key: str, number: str, before: "Before | None" = None, *, withheld: bool = False
+        self,
+        prompt: str,
+        key: str,
+        number: str,
+        before: "Before | None" = None,
+        *,
+        withheld: bool = False,
+        registers: bool = False,
     ) -> AsyncIterator[Caller]:
-        """A call in which `key` interrupted the prompt. On a busy machine a key may be late: then call again."""
+        """A call in which `key` interrupted the prompt. On a busy machine a key may be late: then call again.
+
+        `registers`: the call has stored a callback by then. It is closed before the next try, which would hear its
+        status instead of the prompt.
+        """
         for _ in range(MOST_TRIES):
+            if registers:
+                await self._close_open(number)
             async with self.rings(number, withheld=withheld) as caller:
                 if before:
                     await before(caller)
@@ -63,6 +76,13 @@ class Floor:
                     yield caller
                     return
         raise AssertionError(f"{prompt} was never broken off by a key")
+
+    async def _close_open(self, number: str) -> None:
+        """Close the callbacks of the number that are open, as an agent who reaches the patient does."""
+        for each in await self.callbacks(number):
+            if each["status"] == "waiting":
+                fence = (await self.api("POST", f"/callbacks/{each['id']}/claim"))["fence"]
+                await self.api("POST", f"/callbacks/{each['id']}/attempts", {"outcome": "reached", "fence": fence})
 
     async def registers(self, number: str, person: int, extension: str = "1000") -> dict[str, Any]:
         """Call as someone who knows what to do. Returns the stored callback."""

@@ -102,7 +102,7 @@ async def interrupts_the_slow_request_for_a_phone_number(floor: Floor) -> None:
 
 
 async def interrupts_the_offer_of_another_number(floor: Floor) -> None:
-    async with floor.cuts("change_number", "1", "+4768050267", _says_who(267)) as caller:
+    async with floor.cuts("change_number", "1", "+4768050267", _says_who(267), registers=True) as caller:
         await caller.hears("ask_phone")
         await caller.keys("68050268")
         heard = await to_the_end(caller)
