@@ -39,6 +39,12 @@ CALLS_OF_THE_TRUNK = "[trunk-by-proxy]\ntype=identify\nendpoint=trunk\nmatch_hea
 """The proxy marks the telephone company's calls. The mark is secret, because a header that the proxy and Asterisk read
 differently could otherwise carry a stranger's mark past the proxy."""
 
+SIGNS_OF_LIFE = (
+    "[proxy-alive]\ntype=endpoint\ncontext=nowhere\nallow_subscribe=no\n"
+    "[proxy-alive]\ntype=identify\nendpoint=proxy-alive\nmatch_header=From: /sip:proxy@/\n"
+)
+"""The proxy asks every second, which Asterisk would log as from no one it knows. Calls from there end nowhere."""
+
 
 def transports(settings: Settings, folder: Path) -> str:
     """Return the transports, the templates for phones and trunk, how callers are identified, and the trunk itself.
@@ -66,7 +72,7 @@ def transports(settings: Settings, folder: Path) -> str:
     parts.append(f"[identification](!)\nendpoint_identifier_order={order}\n")
     parts += [IN_CLEAR] if refuses else []
     if settings.sip.proxy and settings.sip.proxy_mark:
-        parts.append(CALLS_OF_THE_TRUNK.format(mark=settings.sip.proxy_mark.get_secret_value()))
+        parts += [CALLS_OF_THE_TRUNK.format(mark=settings.sip.proxy_mark.get_secret_value()), SIGNS_OF_LIFE]
     return "\n".join(parts)
 
 

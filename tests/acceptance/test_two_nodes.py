@@ -65,6 +65,14 @@ async def test_only_the_telephone_company_calls_in_without_a_password(nodes: Nod
             await stranger.ring("1000", caller="+4768050135")
 
 
+async def test_nodes_log_nothing_of_signs_of_life_and_a_call_that_looks_like_one_is_refused(nodes: Nodes) -> None:
+    async with Phone(PROXY, nodes.port, user="proxy") as stranger:
+        with pytest.raises(SipRefusal):
+            await stranger.ring("1000", caller="proxy")
+    for node in (nodes.one, nodes.two):
+        assert "OPTIONS" not in node.system.asterisk.instance.log.read_text("utf-8", "replace")
+
+
 async def test_node_that_dies_under_load_leaves_calls_to_the_other_and_comes_back(nodes: Nodes) -> None:
     async with nodes.telephone_company() as company, nodes.agents_phone() as desk_phone, nodes.one.agent() as agent:
         await desk_phone.register()

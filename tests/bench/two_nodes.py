@@ -31,7 +31,7 @@ from tests.support.phone.callers import Caller
 from tests.support.synthetic import synthetic_identity
 
 GOAL = 1.9
-BUSY, SERVED = "crowded", "welcome"
+BUSY, SERVED = "many_callers", "welcome"
 
 
 @dataclass(frozen=True)

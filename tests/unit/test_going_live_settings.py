@@ -42,6 +42,7 @@ def test_defaults_of_a_developers_machine_are_refused_by_name(tmp_path: Path) ->
         ({"switchboard": "switchboard"}, "", None),
         ({"switchboard": "+4722000000", "trunk": "192.0.2.10"}, "", None),
         ({"trunk": "192.0.2.10"}, "SWITCHBOARD=PJSIP/22000000@trunk", None),
+        ({"switchboard": "+4722000000", "sip_proxy": "192.0.2.7", "sip_proxy_mark": "m" * 32}, "", None),
     ],
 )
 def test_switchboard_that_rings_no_one_is_refused(
