@@ -64,7 +64,8 @@ async def processor(nodes: Nodes, calls: int, *, by_proxy: bool) -> dict[str, fl
         "Kamailio": [nodes.proxy.pid],
     }
     before = {name: used(pids) for name, pids in programs.items()}
-    for first in range(0, calls, 2):
+    others = calls if by_proxy else 0  # a person who has called already is answered otherwise
+    for first in range(others, others + calls, 2):
         if by_proxy:
             async with nodes.telephone_company() as company:
                 await receipts(nodes, company, first)
