@@ -1,11 +1,12 @@
 """Kamailio before the nodes: who is the telephone company, what is passed on, what is logged, and floods."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support.machine.sip_edge import MARK, Edge, running_edge
+from tests.support.machine.sip_edge import MARK, STRANGER, Edge, running_edge
 from tests.support.machine.system import until
 from tests.support.phone.sip_party import PATIENCE, Party
 from tests.support.synthetic import synthetic_identity
@@ -87,6 +88,31 @@ async def test_calls_go_to_the_nodes_in_turn_and_to_none_that_gives_no_sign_of_l
     assert "answers again: sip:" + edge.nodes[1].address in edge.log()
     given = [(await called(edge, edge.trunk, f"both{n}"))[0] for n in range(2)]
     assert edge.nodes[0] in given and edge.nodes[1] in given
+
+
+async def test_phone_that_registers_over_tcp_is_called_on_its_connection(edge: Edge) -> None:
+    host, port = edge.proxy.split(":")
+    reading, writing = await asyncio.open_connection(host, int(port), local_addr=(STRANGER, 0))
+    phone = ":".join(map(str, writing.get_extra_info("sockname")))
+    headers = {
+        "Via": f"SIP/2.0/TCP {phone};branch=z9hG4bKtcp",
+        **{"From": "<sip:phone@x>;tag=f", "To": "<sip:phone@x>", "Call-ID": "tcp@x", "CSeq": "1 REGISTER"},
+        **{"Max-Forwards": "70", "Contact": f"<sip:phone@{phone};transport=tcp>", "Content-Length": "0"},
+    }
+    lines = [f"REGISTER sip:{edge.proxy} SIP/2.0", *(f"{name}: {value}" for name, value in headers.items())]
+    writing.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+    await asyncio.to_thread(until, lambda: any(node.waits for node in edge.nodes))
+    [(node, register)] = [(node, each) for node in edge.nodes for each in node.heard()[:1]]
+    node.send(edge.proxy, node.answer(register, "200 OK"))
+    assert (await reading.readuntil(b"\r\n\r\n")).startswith(b"SIP/2.0 200")
+    path = re.search(rb"(?m)^Path: (\S+)", register)[1].decode()  # type: ignore[index]
+    call = node.request(
+        edge.proxy, "INVITE", f"sip:phone@{phone};transport=tcp", call="in", headers=f"Route: {path}\r\n"
+    )
+    node.send(edge.proxy, call)
+    async with asyncio.timeout(PATIENCE):
+        assert (await reading.readuntil(b"\r\n\r\n")).startswith(b"INVITE sip:phone@")
+    writing.close()
 
 
 async def test_call_that_no_node_answers_takes_no_node_out(edge: Edge) -> None:

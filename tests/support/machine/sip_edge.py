@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops.machine.kamailio import Kamailio
+from ops.machine.kamailio_files import LOCAL
 from tests.support.phone.sip_party import Party
 from tests.support.ports import free_port
 
@@ -50,4 +51,6 @@ def running_edge(folder: Path) -> Iterator[Edge]:
             trunk=[trunk.address],
             mark=MARK,
         )
+        with (folder / LOCAL).open("a", encoding="utf-8") as local:
+            local.write(f"listen=tcp:{kamailio.listen}\n")
         yield Edge(opened.enter_context(kamailio), [one, two], trunk, stranger, inside)

@@ -65,6 +65,11 @@ class Party:
                         return each
                 await asyncio.sleep(0.02)
 
+    @property
+    def waits(self) -> bool:
+        """Whether something has arrived that was not heard yet."""
+        return not self._arrived.empty()
+
     def heard(self) -> list[bytes]:
         """Everything that has arrived, but signs of life."""
         found = []
