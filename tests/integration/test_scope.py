@@ -19,6 +19,7 @@ from desk.callbacks.incomplete import IncompleteCalls
 from desk.callbacks.lists import CallbackLists
 from desk.callbacks.model import AttemptOutcome, Callback, IncompleteStep
 from desk.callbacks.outcomes import Outcomes
+from desk.callbacks.records import CallbackRecords
 from desk.callbacks.search import CallbackSearch
 from desk.callbacks.services import CallbackServices
 from desk.clock import SystemClock
@@ -77,6 +78,7 @@ NOW_AND_LATER = {"from_": FakeClock().now(), "until": FakeClock().now() + timede
 OF_A_CALLBACK: dict[str, Ask] = {
     "CallbackLists.get": lambda on, it, scope: on.desk.lists.get(as_agent("reader", scope), it.id),
     "CallbackLists.history": lambda on, it, scope: on.desk.lists.history(as_agent("reader", scope), it.id),
+    "CallbackRecords.get": lambda on, it, scope: on.desk.records.get(as_agent("reader", scope), it.id),
     "IdentityReveal.reveal": lambda on, it, scope: on.desk.identity_reveal.reveal(as_agent("kari", scope), it.id),
     "Claiming.claim_named": lambda on, it, scope: on.desk.claiming.claim_named(as_agent("kari", scope), it.id),
     "Claiming.extend": lambda on, it, scope: on.desk.claiming.extend(as_agent("kari", scope), it.id, 1),
@@ -126,6 +128,9 @@ OF_A_DEPARTMENT: dict[str, Ask] = {
 }
 LISTS: dict[str, Ask] = {
     "CallbackLists.page": lambda on, it, scope: on.desk.lists.page(as_agent("reader", scope), limit=9),
+    "CallbackRecords.page": lambda on, it, scope: on.desk.records.page(
+        as_agent("reader", scope), InquiryFilter(), cursor=None, limit=9
+    ),
     "CallbackLists.queue": lambda on, it, scope: on.desk.lists.queue(
         as_agent("reader", scope), InquiryFilter(), limit=9
     ),
@@ -159,6 +164,7 @@ NOT_FOR_AGENTS = {
 TRIED_ELSEWHERE = {
     "IdentityReveal.reveal_of_call": "test_desk_register.py: it takes a call, not a callback",
     "CallbackSearch.find": "test_search.py",
+    "CallbackRecords.dated": "test_fhir_access.py: it takes callbacks that a search within a scope has found",
     **dict.fromkeys(
         (f"IncompleteCalls.{name}" for name in ("waiting", "count", "dismiss", "book")), "test_incomplete_calls.py"
     ),
@@ -168,7 +174,7 @@ TRIED_ELSEWHERE = {
 def test_every_method_that_takes_a_scope_is_tried_here() -> None:
     classes = (
         *(Claiming, Outcomes, CallbackEdits, CallbackLists, IdentityReveal, Closures, CallbackSearch, IncompleteCalls),
-        *(Dials, Ledger, Recordings, Changes),
+        *(CallbackRecords, Dials, Ledger, Recordings, Changes),
     )
     taking = {
         f"{of.__name__}.{name}"
@@ -252,6 +258,7 @@ async def test_lists_contain_only_what_is_in_the_scope(house: House) -> None:
     ):
         slugs = {each.department for each in (here, there) if each.id in seen}
         assert {each.id for each in (await LISTS["CallbackLists.page"](house, here, scope)).items} == seen
+        assert {each.callback.id for each in (await LISTS["CallbackRecords.page"](house, here, scope)).items} == seen
         assert {each.department for each in (await LISTS["CallbackLists.calls"](house, here, scope)).items} == slugs
         assert {department for department, _ in await LISTS["CallbackLists.counts"](house, here, scope)} == slugs
         assert {each.callback_id for each in await LISTS["Changes.between"](house, here, scope)} == seen

@@ -14,6 +14,7 @@ from desk.callbacks.edits import CallbackEdits
 from desk.callbacks.identity_reveal import IdentityReveal
 from desk.callbacks.lists import CallbackLists
 from desk.callbacks.outcomes import Outcomes
+from desk.callbacks.records import CallbackRecords
 from desk.callbacks.registration import Registration
 from desk.callbacks.repeat_callers import RepeatCallers
 from desk.dials.dials import Dials
@@ -28,13 +29,15 @@ from tests.support.sources import parsed
 DESK = ROOT / "desk"
 SERVICES = (
     *(Registration, RepeatCallers, Claiming, Outcomes, CallbackEdits, CallbackLists, IdentityReveal),
-    *(Closures, Dials, Recordings, Changes),
+    *(CallbackRecords, Closures, Dials, Recordings, Changes),
 )
 
 WITHOUT = {
     "adds a row, or changes the one just found": (
         "callbacks/calls_repository.add_patient",
-        "callbacks/calls_repository.store",
+        "callbacks/calls_repository.end",
+        "callbacks/calls_repository.leading_to",
+        "history/repository.adding_next",
         "messages/repository.add",
         "messages/repository.fill",
     ),
