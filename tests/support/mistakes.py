@@ -64,6 +64,7 @@ IN_EXTENSIONS = [
     Mistake(EXT, "${DEPARTMENT},", "${DEPARTMENT,", "${DEPARTMENT,", "closes nothing"),
     Mistake(EXT, '"FAILED"', '"FAILED', '"FAILED', "a quotation mark has no partner"),
     Mistake(EXT, "n,Answer()\n", "n,NoOp()\n", "n,Stasis", "without Answer() before it"),
+    Mistake(EXT, "n,Answer()\n", "n,Answer()\n same => n,Wait(1)\n", "Wait(1)", "keys pressed meanwhile are lost"),
     Mistake(EXT, '#include "local/extensions.conf"', "", "; The way", '#include "local/extensions.conf" is missing'),
     Mistake(EXT, DIAL, "Dial(PJSIP/ane,30,ri)", "PJSIP/ane", "there is no [ane] with type=endpoint in pjsip.conf"),
     Mistake(EXT, DIAL, "Dial(PJSIP/demo-phone&PJSIP/ane,30,ri)", "PJSIP/ane", "so it never rings"),

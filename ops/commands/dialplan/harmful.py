@@ -25,9 +25,11 @@ _CALLER: Final = re.compile(r"\s*_{0,2}CALLERID\([^)]*\)\s*=(?P<value>.*)", re.I
 Finding = tuple[int, str]
 
 
-def on_the_way_in(step: Step) -> Iterator[Finding]:
-    """What harms a call on its path from a department's number to Stasis."""
+def on_the_way_in(step: Step, *, answered: bool) -> Iterator[Finding]:
+    """What harms a call on its path from a department's number to Stasis, before and after it is answered."""
     name = step.application.lower()
+    if answered and name in ("wait", "playback"):
+        yield step.line, f"{step.application}() after Answer(): keys pressed meanwhile are lost, so put it before"
     if name in _REFUSING:
         yield step.line, f"{step.application}() before Stasis refuses the caller: remove it"
     elif name in ("dial", "queue"):

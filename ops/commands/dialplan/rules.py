@@ -128,9 +128,9 @@ class DialplanCheck:
                 name, value = setting["name"].lstrip("_"), setting["value"].strip()
                 slug = value if name == "DEPARTMENT" else slug
                 limit = value if name == "TIMEOUT(absolute)" else limit
-            answered = answered or step.is_application("Answer")
-            for line, reason in harmful.on_the_way_in(step):
+            for line, reason in harmful.on_the_way_in(step, answered=answered):
                 yield FileFault(self._file, line, reason)
+            answered = answered or step.is_application("Answer")
             if step.is_application("Stasis"):
                 if not answered:
                     yield self._fault(
