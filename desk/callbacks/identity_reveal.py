@@ -2,10 +2,10 @@
 
 An agent may see the identity number of a patient whom they call back: with `Permission.WORK`
 (desk/access/permissions.py) in the department where the callback is now. Emergency access («nødrett») opens it too. The
-routes are GET /callbacks/{id}/patient and, for an incomplete call, GET /calls/{number}/patient; all others show the
-number masked. Each time is in the history and in the audit, and there is a limit per agent and hour. Besides, an
-operator with the vault's keys can export what is stored about one person (`innringing person export`); the audit says
-so.
+routes are GET /callbacks/{id}/patient, GET /fhir/Task/{id} for a record system and, for an incomplete call, GET
+/calls/{number}/patient; all others show the number masked. Each time is in the history and in the audit, and there is a
+limit per agent and hour. Besides, an operator with the vault's keys can export what is stored about one person
+(`innringing person export`); the audit says so.
 
 An agent who reaches the limit is refused until the hour's share grows again. The department is notified once an hour by
 a row of its history, which everyone who follows its changes sees.
