@@ -24,6 +24,7 @@ _AFTER = {"en": r"o'clock|a\.?m\.?|p\.?m\.?"}
 _EN_HOURS = 12
 _LEAST_ALONE = 7
 """Smaller numbers may be something else: «innen femten» is an hour, «etter to pip» is not."""
+_UNSEEN = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060\ufeff]")
 LONGEST_TEXT: Final = 280
 READ_A_SECOND: Final = 14
 """Characters, at the pace of a calm voice."""
@@ -56,6 +57,7 @@ def unspeakable(file: str, catalogue: Catalogue, lines: Mapping[tuple[str, str],
         for key in sorted(catalogue.keys(language)):
             text = catalogue.text(language, key)
             reasons = [f"says «{each}»: write it in words, as it is to be read" for each in _FIGURES.findall(text)]
+            reasons += [f"has an invisible character (U+{ord(each):04X}): delete it" for each in _UNSEEN.findall(text)]
             if len(text) > LONGEST_TEXT:
                 reasons.append(
                     f"has {len(text)} characters, about {len(text) / READ_A_SECOND:.0f} s: {LONGEST_TEXT} at most"

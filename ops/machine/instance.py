@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from desk.errors import SettingsError
+from desk.files.errors import OperatorsFileError
+from desk.files.toml_files import read_text
 from desk.paths import ROOT
 from desk.settings.settings import Settings
 from ops.machine import sip_security, trunk
@@ -115,11 +117,15 @@ def existing(folder: Path) -> Instance:
 
 
 def files_of(dialplan: Path, *, demo: bool) -> dict[str, str]:
-    """Read the operators' files, by their names in etc/."""
-    found = {path.name: path.read_text("utf-8") for path in sorted(dialplan.glob("*.conf"))}
+    """Read the operators' files, by their names in etc/. Raises OperatorsFileError."""
+    found = {path.name: _text_of(path) for path in sorted(dialplan.glob("*.conf"))}
     if demo:
-        found[DEMO] = (dialplan / "demo" / "pjsip.conf").read_text("utf-8")
+        found[DEMO] = _text_of(dialplan / "demo" / "pjsip.conf")
     return found
+
+
+def _text_of(path: Path) -> str:
+    return read_text(path, OperatorsFileError, missing="the file is missing")
 
 
 def files_in_force(folder: Path) -> dict[str, str]:
@@ -238,7 +244,7 @@ def _reader(settings: Settings) -> str:
 
 def phones_of(*files: Path) -> list[str]:
     """Return the phones that need a password: those with an `auth=` whose section is not in these files."""
-    text = "\n".join(path.read_text("utf-8") for path in files)
+    text = "\n".join(map(_text_of, files))
     sections = re.findall(r"(?ms)^\[([^\]\s]+)\]([^\n]*\n.*?)(?=^\[|\Z)", text)
     own = {name for name, body in sections if re.search(r"(?m)^\s*type\s*=\s*auth\b", body)}
     named = re.findall(r"(?m)^\s*auth\s*=\s*([\w.-]+)", text)

@@ -93,7 +93,6 @@ IN_EXTENSIONS = [
     Mistake(EXT, '#include "local', '#inclde "local', "#inclde", "is unknown: write #include"),
     Mistake(EXT, '"local/extensions.conf"', '"local/extension.conf"', "extension.conf", "which does not exist"),
     Mistake(EXT, "#include", "#exec", "#exec", "#exec is not allowed"),
-    Mistake(EXT, "; The way", "\ufeff; The way", "; The way", "save it as UTF-8 without BOM"),
     Mistake(EXT, "; The way", ";-- The way", ";-- The way", "is missing"),
     Mistake(EXT, "; Every Dial", "Every Dial", "Every Dial", "or ; in front of a comment"),
 ]

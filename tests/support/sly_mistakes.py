@@ -38,7 +38,29 @@ SLY_IN_EXTENSIONS = [
         EXT, "exten => T,1,Set(HOW=${IF($[${EPOCH} - ${BEGAN} > 4]?again)})\n same => n,Goto(again,s,1)\n", "", "", "T"
     ),
 ]
+COPIED = [
+    Mistake(EXT, " same => n,Goto(innringing", "\u00a0same => n,Goto(innringing", "\u00a0same", "invisible"),
+    Mistake(EXT, "exten => 1000,", "exten => 1000\u00a0,", "1000\u00a0", "invisible"),
+    Mistake(EXT, FIRST, FIRST.replace(")", "\u200b)"), "\u200b", "invisible"),
+    Mistake(EXT, FIRST, FIRST.replace(")", " )"), "kirurgi )", "keeps the spaces"),
+    Mistake(EXT, FIRST, FIRST.replace("=k", " = k"), "DEPARTMENT = k", "keeps the spaces"),
+    Mistake(EXT, FIRST, FIRST.replace("kirurgi", "Kirurgi"), "Kirurgi", "no [Kirurgi]"),
+    Mistake(EXT, '"FAILED"', "\u201cFAILED\u201d", "\u201cFAILED", "word processor"),
+    Mistake(EXT, "include => departments", "include \u2013> departments", "\u2013>", "no «=»"),
+    Mistake(EXT, "Goto(innringing,s,1)", "Goto(innringing;s,1)", "", "never reaches Stasis"),
+    Mistake(EXT, "[departments]", "<<<<<<< HEAD\n[departments]", "<<<<<<< HEAD", "no «=»"),
+    Mistake(EXT, "exten => 1000,1,", "exten\t=>\t1000,1,", "", ""),
+    Mistake(EXT, "[departments]\n", "[departments]\nexten => _X.,1,Hangup(1)\n", "", ""),
+    Mistake(EXT, "[no-number]\n", "[no-number]\nexten => 1000,1,Hangup(1)\n", "", ""),
+    Mistake(SIP, "dtmf_mode=auto", "dtmf_mode=\u00a0auto", "\u00a0auto", "invisible"),
+    Mistake(SIP, "(line,trunk-security)", "(line,\u00a0trunk-security)", "\u00a0trunk", "invisible"),
+    Mistake(SIP, "[switchboard](line", "[switch board](line", "[switch board]", "without spaces"),
+    Mistake(SIP, "allow=alaw,ulaw", "allow=alaw ulaw", "", "allows neither"),
+]
+"""What comes with text from a letter, a web page or a merge."""
 SLY_IN_SIP = [
+    _line("timers_min_se=7200", "timers_min_se"),
+    _line("max_audio_streams=0", "max_audio_streams"),
     _line("dtmf_mode=inband", "inband"),
     _line("dtmf_mode=none", "none"),
     _line("media_encryption=sdes", "media_encryption"),
@@ -78,4 +100,4 @@ LIVE = [
     Mistake(DEPARTMENTS, 'languages = ["nb", "en"]', 'languages = ["no"]', "", "languages"),
     Mistake(DEPARTMENTS, "[hjerte]\n", "[kirurgi]\n", "", ""),
 ]
-SLY = [*SLY_IN_EXTENSIONS, *SLY_IN_SIP, *SLY_ELSEWHERE]
+SLY = [*SLY_IN_EXTENSIONS, *COPIED, *SLY_IN_SIP, *SLY_ELSEWHERE]

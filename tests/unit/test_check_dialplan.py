@@ -1,6 +1,8 @@
 """A dialplan that would leave a caller in silence is reported at its line."""
 
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from desk.files.faults import FileFault
 from desk.paths import ROOT
 from ops.commands.dialplan.parser import Dialplan, Place
 from ops.commands.dialplan.rules import DialplanCheck
+from ops.commands.dialplan.telephony_files import NEEDED
+from ops.machine.instance import files_of
 
 DIALPLAN = ROOT / "dialplan"
 DEPARTMENTS = load_departments(DIALPLAN / "departments.toml")
@@ -165,10 +169,45 @@ def test_endpoint_that_can_transfer_is_reported_at_its_line(folder: Path) -> Non
     assert {fault.file for fault in faults(folder)} == {"demo/pjsip.conf", "pjsip.conf"}
 
 
-def test_missing_file_is_one_fault(folder: Path) -> None:
-    (folder / "extensions.conf").unlink()
+@pytest.mark.parametrize("name", NEEDED)
+def test_missing_file_is_one_fault(name: str, folder: Path) -> None:
+    (folder / name).unlink()
     (fault,) = faults(folder)
-    assert (fault.file, fault.reason) == ("extensions.conf", "it can't be read: No such file or directory")
+    assert (fault.file, fault.reason) == (name, "the file is missing")
+
+
+def put(make: Callable[[Path], object]) -> Callable[[Path], object]:
+    """Put something else in place of a file."""
+    return lambda path: (path.unlink(), make(path))
+
+
+BROKEN_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "another encoding": (lambda path: path.write_bytes("[general]\n; å\n".encode("latin-1")), "not UTF-8"),
+    "two bytes a letter": (lambda path: path.write_bytes(path.read_text("utf-8").encode("utf-16")), "not UTF-8"),
+    "empty": (lambda path: path.write_bytes(b""), "is missing"),
+    "huge": (lambda path: path.write_bytes(path.read_bytes() + b"; x\n" * 200_000), "larger than 512 kB"),
+    "a folder": (put(Path.mkdir), "Is a directory"),
+    "a pipe": (put(os.mkfifo), "not an ordinary file"),
+    "a link to itself": (put(lambda path: path.symlink_to(path.name)), "can't be read"),
+    "a link to nothing": (put(lambda path: path.symlink_to("nowhere")), "the file is missing"),
+    "damaged": (lambda path: path.write_bytes(path.read_bytes() + b";\0\n"), "a null character"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_FILES)
+@pytest.mark.parametrize("name", ["extensions.conf", "pjsip.conf", "rtp.conf", "modules.conf", "http.conf"])
+def test_what_is_in_a_files_place_is_judged(name: str, case: str, folder: Path) -> None:
+    make, reason = BROKEN_FILES[case]
+    make(folder / name)
+    found = [fault for fault in faults(folder) if fault.file == name]
+    assert any(reason in fault.reason for fault in found), faults(folder)
+
+
+def test_files_saved_on_windows_are_as_good(folder: Path) -> None:
+    for path in folder.glob("*.conf"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert faults(folder) == []
+    assert files_of(folder, demo=True) == files_of(ROOT / "dialplan", demo=True)
 
 
 def test_path_through_includes_patterns_and_labels_is_followed() -> None:

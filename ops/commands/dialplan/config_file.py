@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 _HEADER = re.compile(r"\[(?P<name>[^\[\]]*)\]\s*(?:\((?P<options>[^()]*)\))?(?P<rest>.*)")
 _INCLUDE = re.compile(r"#(?P<word>\w+)\s+[\"<]?(?P<file>[^\">]*)[\">]?\s*$")
 _COMMENT = re.compile(r"(?<!\\);")
+_UNSEEN = re.compile(r"[^\S \t]|[\x01-\x08\x0e-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060\ufeff]")
+"""Spaces that are no spaces, as text copied from a web page or a letter has."""
+_TYPOGRAPHIC = re.compile("[\u201c-\u201f\u2018-\u201b]")
 _BLOCK_OPENS, _BLOCK_ENDS = re.compile(r";--(?!-)"), "--;"
 
 
@@ -69,9 +72,15 @@ class ConfigFile:
 def parse(text: str) -> ConfigFile:
     """Parse a file as Asterisk does, and collect the lines that it would refuse or ignore."""
     made = ConfigFile()
-    if text.startswith("\ufeff"):
-        made.broken.append(Broken(1, "the file starts with a byte order mark: save it as UTF-8 without BOM"))
-    for number, line in _lines(text.removeprefix("\ufeff")):
+    for number, line in enumerate(text.split("\n"), start=1):
+        if "\0" in line:
+            made.broken.append(Broken(number, "a null character: the file is damaged, save it again as plain text"))
+    for number, line in _lines(text):
+        if unseen := _UNSEEN.search(line):
+            reason = f"an invisible character (U+{ord(unseen[0]):04X}) that Asterisk takes for a letter: delete it"
+            made.broken.append(Broken(number, reason))
+        if quote := _TYPOGRAPHIC.search(line):
+            made.broken.append(Broken(number, f'{quote[0]} is a quotation mark of a word processor: write "'))
         if line.startswith("["):
             _header(made, number, line)
         elif line.startswith("#"):
@@ -95,7 +104,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
             _, ended, rest = line[opened.end() :].partition(_BLOCK_ENDS)
             in_block = not ended
             line = line[: opened.start()] + rest
-        if line := _COMMENT.split(line, maxsplit=1)[0].strip():
+        if line := _COMMENT.split(line, maxsplit=1)[0].strip(" \t\r"):
             yield number, line
 
 

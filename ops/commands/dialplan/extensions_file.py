@@ -13,6 +13,7 @@ KEYWORDS = ("exten", "same", "include", "ignorepat", "switch", "lswitch", "eswit
 NOT_CONTEXTS = ("general", "globals")
 FORM = "write exten => number,1,Application(arguments)"
 _STEP = re.compile(r"(?P<priority>n|\d+|hint)(?P<label>\([^)]*\))?(?:\+\d+)?\s*,(?P<call>.*)", re.S)
+_SPACED = re.compile(r"\A[^=]*\s=|\A[^=]*=\s|\s\Z")
 _CALL = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*(?P<arguments>\(.*\))?\s*", re.S)
 _FUNCTION = re.compile(r"\$\{\s*([A-Za-z_]\w*)\(")
 _LOOKS_LIKE_PATTERN = re.compile(r"(?=.*[0-9])[0-9]*[XZN.!][0-9XZN.!]*")
@@ -106,6 +107,8 @@ def _call(line: int, text: str) -> Iterator[Finding]:
     setting = name.lower() == "set"
     if setting and "=" not in arguments:
         yield line, f"Set({arguments}) sets nothing: write Set(NAME=value)"
+    elif setting and _SPACED.search(arguments):
+        yield line, f"Set({arguments}): Asterisk keeps the spaces, so nothing finds it: write Set(NAME=value)"
     for function in functions(arguments, is_setting=setting):
         if function not in words().functions:
             yield line, f"{function}() is not a function of Asterisk{nearest(function, words().functions)}"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 LONGEST_WAIT: Final = 3.0
 """The most seconds a caller may hear nothing before the conversation begins."""
 SHORTEST_RTP_TIMEOUT: Final = 30
+LONGEST_SESSION: Final = 1800
+"""Seconds after which most exchanges renew a call (RFC 4028)."""
 NO: Final = ("no", "false", "n", "f", "0", "off")
 _REFUSING: Final = frozenset({"busy", "congestion", "incomplete", "raiseexception", "waitexten", "waitdigit"})
 _CHANNEL: Final = re.compile(r"\s*_{0,2}CHANNEL\((?P<item>[^)]*)\)\s*=", re.I)
@@ -68,6 +70,11 @@ def _timeout(value: str) -> str:
     return "" if fits else f"calls would end in a silence: write 0, or {SHORTEST_RTP_TIMEOUT} or more seconds"
 
 
+def _session(value: str) -> str:
+    fits = value.isdigit() and int(value) <= LONGEST_SESSION
+    return "" if fits else f"exchanges that renew calls more often are refused: write {LONGEST_SESSION} or less"
+
+
 def _own_address(value: str) -> str:
     """Sound sent to another machine is heard by no one."""
     try:
@@ -95,6 +102,8 @@ ENDPOINT: Final[Mapping[str, Callable[[str], str]]] = {
     "media_encryption": _never("INNRINGING_SIP_ENCRYPTION decides it: remove the line"),
     "100rel": _only("no", "yes", "peer_supported", why="many phones and exchanges are refused: remove the line"),
     "timers": _only("no", "yes", "always", "forced", why="many phones and exchanges are refused: remove the line"),
+    "timers_min_se": _session,
+    "max_audio_streams": _only("1", why="calls would be silent or refused: remove the line"),
     "rtp_timeout": _timeout,
     "rtp_timeout_hold": _timeout,
     "media_address": _own_address,

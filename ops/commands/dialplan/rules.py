@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from desk.departments.departments import Department, Departments
-from desk.files.faults import FileFault, shown
+from desk.files.errors import OperatorsFileError
+from desk.files.faults import FileFault, of_file, shown
 from ops.commands.dialplan import harmful, modules_file, spoken, ways_out
 from ops.commands.dialplan.config_file import ConfigFile
 from ops.commands.dialplan.parser import Dialplan, Place, Step, handles_failure
@@ -46,15 +47,11 @@ class DialplanCheck:
     def faults(self) -> list[FileFault]:
         """Find all faults, each once, ordered by file and line."""
         try:
-            self._plan = Dialplan((self._folder / "extensions.conf").read_text("utf-8"))
             files = TelephonyFiles(self._folder, self._root, local=self._local)
-            modules = files.files[self._folder / "modules.conf"]
-        except OSError as error:
-            return [FileFault(shown(Path(error.filename), self._root), None, f"it can't be read: {error.strerror}")]
-        except KeyError as error:
-            return [FileFault(shown(Path(error.args[0]), self._root), None, "the file is missing")]
-        except UnicodeDecodeError:
-            return [FileFault(self._file, None, "one of the dialplan's files is not UTF-8")]
+        except OperatorsFileError as error:
+            return [of_file(error, self._root)]
+        self._plan = Dialplan(files.texts[self._folder / "extensions.conf"])
+        modules = files.files[self._folder / "modules.conf"]
         found = {
             *(fault for department in self._departments.all() for fault in self._department(department)),
             *(fault for department in self._departments.all() for fault in self._lines(department)),

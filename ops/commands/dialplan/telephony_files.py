@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from desk.files.errors import OperatorsFileError
 from desk.files.faults import FileFault, shown
+from desk.files.toml_files import read_text
 from ops.commands.dialplan import dialled, extensions_file, other_files
 from ops.commands.dialplan.config_file import ConfigFile, parse
 from ops.commands.dialplan.parser import Dialplan
 from ops.commands.dialplan.sip_file import SipFiles
 from ops.machine.instance import SWITCHBOARD
 
+NEEDED = (
+    *("ari.conf", "cdr.conf", "cel.conf", "extensions.conf", "http.conf", "indications.conf", "logger.conf"),
+    *("manager.conf", "modules.conf", "pjsip.conf", "rtp.conf"),
+)
+"""Without one of these, Asterisk's defaults would count at its next start: no ARI, other ports, numbers in its logs."""
 LOCAL = "local"
 """Included files of this folder are written when Asterisk starts, except extensions.conf."""
 
@@ -19,15 +26,16 @@ LOCAL = "local"
 class TelephonyFiles:
     """Asterisk's files in `folder`, with the demo's, and the operators' own `local` extensions.conf if there is one.
 
-    Raises OSError or UnicodeDecodeError if a file can't be read.
+    Raises OperatorsFileError if a file can't be read.
     """
 
     def __init__(self, folder: Path, root: Path, *, local: Path | None = None) -> None:
         self._folder, self._root = folder, root
-        paths = [path for path in (*sorted(folder.glob("*.conf")), folder / "demo" / "pjsip.conf") if path.exists()]
-        if local and local.exists():
-            paths.append(local)
-        self.texts = {path: path.read_text("utf-8") for path in paths}
+        others = [
+            path for path in (folder / "demo" / "pjsip.conf", local) if path and (path.exists() or path.is_symlink())
+        ]
+        paths = [*sorted({*folder.glob("*.conf"), *(folder / name for name in NEEDED)}), *others]
+        self.texts = {path: read_text(path, OperatorsFileError, missing="the file is missing") for path in paths}
         self.files: Mapping[Path, ConfigFile] = {path: parse(text) for path, text in self.texts.items()}
         self._extensions = [path for path in paths if path.name == "extensions.conf"]
         self._plans = {path: Dialplan(self.texts[path]) for path in self._extensions}

@@ -22,6 +22,8 @@ from tests.support.text_mistakes import ACCESS, CATALOGUE, SMS
 READ_AGAIN = 2.5
 """Seconds until each process has read departments.toml again."""
 FIRST_PERSON = 3000
+SHOWN = ("dialplan show", "pjsip show endpoints", "pjsip show transports", "pjsip show identifies")
+"""What Asterisk is asked before and after an edit that is refused."""
 LONGEST_CALL = 180.0
 
 
@@ -49,18 +51,29 @@ class Trial:
     async def of(self, mistake: Mistake, *, calls: bool = True) -> Row:
         """Make the mistake, reload and call; the files are as before afterwards.
 
-        Without `calls`, there is a call only if Asterisk was touched: what is refused changes nothing.
+        After every refused edit, Asterisk's files and what it says it has must be as before. Without `calls`, there
+        is a call only if Asterisk was touched.
         """
         if mistake.file == DEPARTMENTS:
             return await self._in_departments(mistake)
         if mistake.file in (SMS, ACCESS, CATALOGUE):
             return await self._in_texts(mistake)
+        before = await asyncio.to_thread(self._in_asterisk)
         row = await self.reload(mistake)
+        if row.check == "refused" and await asyncio.to_thread(self._in_asterisk) != before:
+            return replace(row, call="fails: Asterisk was changed")
         if calls or row.check != "refused":
             row = replace(row, call=await self.call())
         if row.check == "accepted":
             await asyncio.to_thread(self._take_in, ROOT / "dialplan")
         return row
+
+    def _in_asterisk(self) -> dict[str, object]:
+        """Return Asterisk's files, byte by byte,, and what Asterisk itself says that it has."""
+        asterisk = self._system.asterisk
+        etc = asterisk.instance.folder / "etc"
+        files: dict[str, object] = {str(path): path.read_bytes() for path in sorted(etc.rglob("*.conf"))}
+        return files | {command: asterisk.console(command) for command in SHOWN}
 
     async def reload(self, mistake: Mistake) -> Row:
         candidate = self._folder / "candidate"
