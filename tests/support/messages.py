@@ -9,6 +9,7 @@ from desk.paths import ROOT
 FILES = (
     *("ops/commands/**/*.py", "ops/backup/*.py", "ivr/prompts/*.py", "ivr/rehearsal/*.py", "desk/files/*.py"),
     *("desk/settings/*.py", "desk/departments/file.py", "desk/departments/demo.py", "desk/messages/texts.py"),
+    *("desk/vault/*.py", "desk/database/faults.py", "desk/database/tls.py", "desk/key_rotation/keyring.py"),
     *("desk/accounts/oidc/groups_file.py", "desk/accounts/passwords/leaked_passwords.py", "innringing.py"),
     *(
         f"ops/machine/{name}.py"

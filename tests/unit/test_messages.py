@@ -16,7 +16,8 @@ NOT_MESSAGES = re.compile(
     r"|^token |: .* in |^on the list$|^caller (keys|says)$|^ ?\(|^ and |^  \(|» is$|`make check`|How many days the"
     r"|[æøå]|siffer|et nummer|sier (noe|ikke)|feil nummer|Skjult nummer|Samtalen er|docs/examples|Debian|Unset"
     r"|^deb |^umask|/dev/null|^export |--aptopt|\"false\"|import sys|astetcdir|astmoddir|^; |#include \"local"
-    r"|type=identify|^not (valid|there)$|--library-path|Metadata-Version|Python 3.11 or newer"
+    r"|^VersionedKeys|^rejected SSL$|type=identify|^not (valid|there)$|--library-path|Metadata-Version"
+    r"|Python 3.11 or newer"
     r"|the tools are unpacked|The port of the Postgre|PostgreSQL of the tests"
 )
 """Literals that are no message: commands to Asterisk, patterns, log messages, diagrams, parts of a text."""
