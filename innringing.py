@@ -24,8 +24,7 @@ class _Commands(typer.Typer):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         command = next((each for each in sys.argv[1:] if each in COMMANDS), "")
-        if command not in READ_BY_ASTERISK:
-            os.umask(0o077)
+        os.umask(0o022 if command in READ_BY_ASTERISK else 0o077)
         try:
             return super().__call__(*args, **kwargs)
         except Exception:

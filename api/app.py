@@ -14,7 +14,7 @@ from api.auth.oidc.single_sign_on import single_sign_on
 from api.console.answers import error_page
 from api.console.assets import router as assets
 from api.console.pages import audit as audit_page
-from api.console.pages import callback, incomplete, log_in, monday, queue
+from api.console.pages import callback, incomplete, log_in, monday, prompts, queue
 from api.console.pages import demo_patient as demo_page
 from api.console.pages import desk as desk_page
 from api.console.pages import figures as figures_page
@@ -130,6 +130,7 @@ PAGES: Final = (
     audit_page,
     demo_page,
     operate_page,
+    prompts,
     settings_page,
 )
 ROUTES: Final = (
@@ -181,7 +182,7 @@ def create_app(
     # The last one added is the outermost.
     app.add_middleware(AuditMiddleware)
     app.add_middleware(AllowedHostsMiddleware, hosts=settings.api.hosts)
-    app.add_middleware(RequestMiddleware, metrics=metrics)
+    app.add_middleware(RequestMiddleware, metrics=metrics, larger=prompts.LARGER_BODIES)
     app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(ForwardedMiddleware, proxies=settings.api.proxies, header=settings.api.forwarded_header)

@@ -58,9 +58,9 @@ class OwnCommands:
             raise CommandFailed
         return printed
 
-    async def read(self, *arguments: str, stdin: str | None = None) -> Any:
+    async def read(self, *arguments: str, stdin: str | None = None, longest: timedelta = LONGEST) -> Any:
         """Run a command that prints JSON, and return it. Raises CommandFailed."""
         try:
-            return json.loads(await self.run(*arguments, stdin=stdin))
+            return json.loads(await self.run(*arguments, stdin=stdin, longest=longest))
         except ValueError:
             raise CommandFailed from None

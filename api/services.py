@@ -9,6 +9,8 @@ from api.auth.cookies import Cookies
 from api.auth.oidc.single_sign_on import SingleSignOn
 from api.demo_patient import DemoPatient
 from api.own_commands import OwnCommands
+from api.prompt_builds import PromptBuilds
+from api.prompt_script import PromptScript
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
 from api.web.events.live import Live
@@ -93,11 +95,14 @@ class Services:
     audit_retention: AuditRetention
     commands: OwnCommands = field(default_factory=OwnCommands)
     demo_patient: DemoPatient = field(default_factory=DemoPatient)
+    prompt_script: PromptScript = field(default_factory=PromptScript)
+    prompt_builds: PromptBuilds = field(default_factory=PromptBuilds)
     pages: SingleFlight[Hashable, SharedPage] = field(default_factory=SingleFlight)
 
     async def close(self) -> None:
         """Stop background work and close connections. Close the database afterwards."""
         await self.demo_patient.close()
+        await self.prompt_builds.close()
         await self.live.close()
         await self.asterisk.close()
         await self.sender.close()

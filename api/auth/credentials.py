@@ -63,6 +63,7 @@ async def credential_of(
     if found.session is not None and request.method not in SAFE_METHODS:
         check_same_site(request)
         if not is_csrf_of(secret, request.headers.get(CSRF_HEADER) or await _csrf_in_form(request)):
+            await request.close()  # a form may have brought a file
             raise CrossSite
     return found
 

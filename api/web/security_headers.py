@@ -7,17 +7,20 @@ YEAR = 365 * 24 * 3600
 DEFAULT_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 """The content security policy of responses that are not pages: nothing runs, even if a browser renders one."""
 
+PERMISSIONS_POLICY = (
+    "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), "
+    "microphone=(), midi=(), payment=(), usb=()"
+)
+MICROPHONE_POLICY = PERMISSIONS_POLICY.replace("microphone=()", "microphone=(self)")
+"""For the page that records prompts."""
+
 HEADERS: Sequence[tuple[bytes, bytes]] = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
-    (
-        b"permissions-policy",
-        b"accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), "
-        b"microphone=(), midi=(), payment=(), usb=()",
-    ),
+    (b"permissions-policy", PERMISSIONS_POLICY.encode("ascii")),
 )
 
 STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=%d; includeSubDomains" % (2 * YEAR))

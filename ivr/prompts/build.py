@@ -4,14 +4,15 @@ Each sentence is normalised to −20 LUFS. The fragments of one language and voi
 recording, voice and recipe have not changed since the last build are not rebuilt (see prompts/build/manifest.json).
 """
 
+import fcntl
 import hashlib
 import json
 import math
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -89,7 +90,8 @@ def build(
     note = folder / "build" / REFUSED
     try:
         refuse_texts(folder, departments or Departments([]))
-        report = _build_set(folder, tools, on_step or (lambda done, of: None), production)
+        with _alone(folder / "build"):
+            report = _build_set(folder, tools, on_step or (lambda done, of: None), production)
     except ProgramMissing:
         raise
     except PromptsError as refused:
@@ -98,6 +100,15 @@ def build(
         raise
     note.unlink(missing_ok=True)
     return report
+
+
+@contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """Wait until no other process builds: the console may build while an operator does."""
+    output.mkdir(parents=True, exist_ok=True)
+    with (output / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _build_set(folder: Path, tools: Path | None, on_step: Callable[[int, int], None], production: bool) -> BuildReport:

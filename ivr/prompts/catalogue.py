@@ -35,6 +35,14 @@ class CatalogueError(PromptsError):
         self.reason = reason
 
 
+class RecordingUnusable(PromptsError):
+    """A recording can't be played to callers: its file and the reason."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        super().__init__(f"{file}: {reason}")
+        self.reason = reason
+
+
 class ProgramMissing(PromptsError):
     """A program that generates or reads sound is not installed."""
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ivr.prompts.build import Source, find_sources, is_outdated
 from ivr.prompts.catalogue import load_catalogue
+from ivr.prompts.examine import odd_length
 from ivr.prompts.files import RATE, SUFFIXES, WORDLESS, read_manifest, write_whole
 from ivr.prompts.levels import (
     PEAK_DBTP,
@@ -23,16 +24,11 @@ from ivr.prompts.levels import (
     measure,
     true_peak,
 )
-from ivr.prompts.rules import READ_A_SECOND
 
 TOLERANCE_LU = 1.0
 DRAFT = "a draft voice, not for patients: record it"
 """The problem of a prompt that no person has recorded, in production."""
 LONGEST_END_SECONDS = 0.4
-SHORTEST_JUDGED = 20
-"""Characters: the length of a shorter text says little."""
-MOST_OFF = 2.5
-"""How many times quicker or slower than READ_A_SECOND a voice may read."""
 """With more silence at an end, the caller waits or thinks that the line is dead."""
 
 
@@ -105,7 +101,7 @@ def check(folder: Path, *, production: bool = False) -> list[PromptCheck]:
             problems.append("changed since it was built: run innringing prompts build")
         if is_outdated(source, built):
             problems.append("the text was changed after it was recorded: record it again")
-        if source.kind == "recording" and (odd := _odd_length(source, len(found.wide) / RATE)):
+        if source.kind == "recording" and (odd := odd_length(source.text, len(found.wide) / RATE)):
             problems.append(odd)
         if production and source.kind == "draft":
             problems.append(DRAFT)
@@ -138,16 +134,6 @@ def _problems(source: Source, levels: Levels, narrow_peak: float, uneven: frozen
     if max(levels.lead, levels.tail) > LONGEST_END_SECONDS:
         problems.append("too much silence at an end")
     return problems
-
-
-def _odd_length(source: Source, seconds: float) -> str:
-    """Say that a recording can't be the whole text, or has more than it; empty if it may be right."""
-    if len(source.text) < SHORTEST_JUDGED:
-        return ""
-    expected = len(source.text) / READ_A_SECOND
-    if expected / MOST_OFF <= seconds <= expected * MOST_OFF:
-        return ""
-    return f"{seconds:.1f} s for a text of about {expected:.0f} s: is it cut off, or of another text?"
 
 
 def _uneven_voices(sources: list[Source], sounds: dict[str, BuiltSound | None]) -> frozenset[tuple[str, str]]:

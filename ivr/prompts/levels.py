@@ -8,9 +8,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-import pyloudnorm
 from numpy.typing import NDArray
-from scipy.signal import resample_poly  # type: ignore[import-untyped]
 
 from desk.recordings.sound import ALAW_LEVELS
 
@@ -72,6 +70,8 @@ def loudness(samples: Samples, rate: int) -> float:
         return -math.inf
     part = samples[start:end]
     part = np.tile(part, math.ceil(_MEASURED_SECONDS * rate / len(part)))
+    import pyloudnorm  # takes a second: commands that measure nothing start without it
+
     with warnings.catch_warnings(), np.errstate(divide="ignore"):
         warnings.simplefilter("ignore")  # pyloudnorm warns about very quiet sound, which -inf already expresses
         return float(pyloudnorm.Meter(rate).integrated_loudness(part))
@@ -114,7 +114,7 @@ def resampled(samples: Samples, rate: int, to: int) -> Samples:
     if rate == to:
         return samples
     common = math.gcd(rate, to)
-    return np.asarray(resample_poly(samples, to // common, rate // common), dtype=np.float64)
+    return _resampled(samples, to // common, rate // common)
 
 
 def gained(samples: Samples, db: float) -> Samples:
@@ -161,7 +161,13 @@ _ALAW: Samples = np.array(ALAW_LEVELS) / 32768
 
 
 def _oversampled(samples: Samples) -> Samples:
-    return np.asarray(resample_poly(samples, 4, 1), dtype=np.float64)
+    return _resampled(samples, 4, 1)
+
+
+def _resampled(samples: Samples, up: int, down: int) -> Samples:
+    from scipy.signal import resample_poly  # type: ignore[import-untyped]  # as slow to load as pyloudnorm
+
+    return np.asarray(resample_poly(samples, up, down), dtype=np.float64)
 
 
 def _sliding(values: Samples, window: int) -> Samples:

@@ -8,12 +8,15 @@ import sys
 import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 
-from ivr.prompts.build import find_sources, is_outdated
+from ivr.prompts.build import Source, find_sources, is_outdated
 from ivr.prompts.catalogue import Catalogue, PromptsError, load_catalogue
-from ivr.prompts.files import RATE, Kind, read_manifest, write_whole
+from ivr.prompts.files import RATE, Kind, ManifestEntry, read_manifest, write_whole
+from ivr.prompts.own_recordings import FORMER, recording_of
+from ivr.prompts.places import place_of
 
 COLUMNS = ("language", "key", "file", "text", "kind", "draft_seconds")
 PLAYERS = (("aplay", "-q"), ("play", "-q"), ("ffplay", "-nodisp", "-autoexit", "-loglevel", "error"))
@@ -32,6 +35,16 @@ class ScriptRow:
     text: str
     outdated: bool = False
     """The text was changed after it was recorded."""
+    place: str = ""
+    """Where it is heard (ivr/prompts/places.py)."""
+    recording: str = ""
+    """The digest of the recording; empty without one."""
+    recorded: str = ""
+    """When the recording was made, ISO 8601 in UTC."""
+    former: bool = False
+    """Whether a former recording can be restored."""
+    built: bool = False
+    """Whether callers hear this text or recording already."""
 
 
 def rows(folder: Path, *, language: str | None = None, drafts: bool = False) -> list[ScriptRow]:
@@ -41,19 +54,32 @@ def rows(folder: Path, *, language: str | None = None, drafts: bool = False) -> 
         _known_language(catalogue, language)
     manifest = read_manifest(folder / "build")
     return [
-        ScriptRow(
-            source.language,
-            source.key,
-            source.kind,
-            source.fragment,
-            manifest[source.name].samples / RATE if source.name in manifest else None,
-            source.text,
-            is_outdated(source, manifest.get(source.name)),
-        )
+        _row(folder, source, manifest.get(source.name))
         for source in find_sources(folder, catalogue)
         if language in (None, source.language)
         if not drafts or source.kind == "draft" or is_outdated(source, manifest.get(source.name))
     ]
+
+
+def _row(folder: Path, source: Source, built: ManifestEntry | None) -> ScriptRow:
+    return ScriptRow(
+        source.language,
+        source.key,
+        source.kind,
+        source.fragment,
+        built.samples / RATE if built else None,
+        source.text,
+        is_outdated(source, built),
+        place_of(source.key),
+        source.recording_digest,
+        _changed_at(source.recording) if source.recording else "",
+        recording_of(folder / FORMER, source.language, source.key) is not None,
+        built is not None and built.fingerprint == source.fingerprint,
+    )
+
+
+def _changed_at(file: Path) -> str:
+    return datetime.fromtimestamp(file.stat().st_mtime, UTC).isoformat(timespec="seconds")
 
 
 def write_csv(rows: Sequence[ScriptRow], out: Path | None) -> None:

@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,9 @@ from ivr.prompts.catalogue import PromptsError
 from ivr.prompts.files import RATE, SUFFIXES, read_manifest, recording_files, write_whole
 
 KEPT: Final = 3
-"""No call lasts longer than two builds."""
+"""How many sets are stored at least: the one in use, the one before, and what a second rollback returns to."""
+LONGEST_CALL: Final = timedelta(minutes=15)
+"""A set that was in use within this time is stored too: a call may still play it, however often prompts are built."""
 
 LIST: Final = "sets.json"
 RECORDINGS: Final = "recordings"
@@ -130,10 +132,23 @@ def _link_set(folder: Path, language: str, identity: str, keys: Iterable[str]) -
     for key in keys:
         for suffix in SUFFIXES:
             _link(home / f"{key}{suffix}", making / f"{key}{suffix}")
+    before = home / (in_use(folder) or identity) / RECORDINGS
     for recording in recording_files(folder / language):
-        shutil.copy2(recording, making / RECORDINGS)
+        same = before / recording.name
+        if _is_copy(same, recording):
+            _link(same, making / RECORDINGS / recording.name)
+        else:
+            shutil.copy2(recording, making / RECORDINGS)
     shutil.rmtree(made, ignore_errors=True)
     making.rename(made)
+
+
+def _is_copy(copy: Path, original: Path) -> bool:
+    """Whether a set has a copy of this recording as it is now. Sets may share a copy: no one changes it."""
+    try:
+        return copy.read_bytes() == original.read_bytes()
+    except OSError:
+        return False
 
 
 def _link(source: Path, target: Path) -> None:
@@ -151,8 +166,11 @@ def _replace_by_link(source: Path, target: Path) -> None:
 
 
 def _use(build: Path, known: list[PromptSet]) -> None:
-    """Write the list of sets, the current one first, and delete the oldest."""
-    kept, old = known[:KEPT], known[KEPT:]
+    """Write the list of sets, the current one first, and delete the oldest that no call can play any more."""
+    since = (datetime.now(UTC) - LONGEST_CALL).isoformat(timespec="seconds")
+    replaced = [known[0].built, *(newer.built for newer in known)]
+    count = next((n for n in range(KEPT, len(known)) if replaced[n] < since), len(known))
+    kept, old = known[:count], known[count:]
     write_whole(build / LIST, json.dumps([asdict(each) for each in kept], indent=1).encode())
     for each in old:
         (build / f"set-{each.id}.json").unlink(missing_ok=True)

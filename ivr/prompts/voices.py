@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from desk.settings.child_environment import child_environment
-from ivr.prompts.catalogue import ProgramMissing, PromptsError
+from ivr.prompts.catalogue import ProgramMissing, PromptsError, RecordingUnusable
 from ivr.prompts.files import RATE
 from ivr.prompts.levels import Samples, resampled, sounding
 
@@ -71,17 +71,29 @@ def draft(text: str, *, language: str, pace: int) -> Samples:
         raise PromptsError(f"espeak-ng could not speak: {reason[-1]}")
     (rate,) = struct.unpack_from("<I", done.stdout, 24)
     sound = _pydub().AudioSegment(data=_even(done.stdout[44:]), sample_width=2, frame_rate=rate, channels=1)
-    return _samples(sound)
+    return resampled(_one_channel(sound), rate, RATE)
 
 
 def recorded(path: Path) -> Samples:
-    """Read a recording. Formats other than WAV need ffmpeg. Raises PromptsError with the file name."""
+    """Read a recording at RATE. Raises RecordingUnusable, and ProgramMissing as `sound_of` does."""
+    sound, rate = sound_of(path)
+    samples = resampled(sound, rate, RATE)
+    if sounding(samples, RATE) == (0, 0):
+        raise RecordingUnusable(path, "the recording is empty or silent")
+    return samples
+
+
+def sound_of(path: Path) -> tuple[Samples, int]:
+    """Read a recording as one channel at its own rate. Formats other than WAV need ffmpeg.
+
+    Raises RecordingUnusable, and ProgramMissing without ffmpeg.
+    """
     is_wav = path.suffix.lower() == ".wav"
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None and not is_wav:
         raise ProgramMissing(f"{path}: ffmpeg is missing; this recording needs it: apt install ffmpeg")
     if _is_truncated(path):
-        raise PromptsError(f"{path}: the recording is cut off: the file is shorter than its header says")
+        raise RecordingUnusable(path, "the recording is cut off: the file is shorter than its header says")
     try:
         sound = _of_wav(path) if is_wav else None  # a sound without samples counts as false
         if sound is None and ffmpeg:
@@ -89,13 +101,10 @@ def recorded(path: Path) -> Samples:
     except (OSError, subprocess.TimeoutExpired):
         sound = None
     if sound is None:
-        raise PromptsError(f"{path}: the recording could not be read as sound")
+        raise RecordingUnusable(path, "the recording could not be read as sound")
     if sound.duration_seconds > LONGEST_RECORDING:
-        raise PromptsError(f"{path}: the recording is longer than {LONGEST_RECORDING:g} s")
-    samples = _samples(sound)
-    if sounding(samples, RATE) == (0, 0):
-        raise PromptsError(f"{path}: the recording is empty or silent")
-    return samples
+        raise RecordingUnusable(path, f"the recording is longer than {LONGEST_RECORDING:g} s")
+    return _one_channel(sound), sound.frame_rate
 
 
 def _of_wav(path: Path) -> Any | None:
@@ -110,7 +119,7 @@ def _of_wav(path: Path) -> Any | None:
 
 def _converted(ffmpeg: str, path: Path) -> Any | None:
     """Let ffmpeg read a recording, in a bare environment: pydub would pass on the service's keys. None if it can't."""
-    wanted = ["-f", "s16le", "-ac", "1", "-ar", str(CONVERTED_RATE)]
+    wanted = ["-f", "s16le", "-ac", "1", "-ar", str(CONVERTED_RATE), "-t", f"{LONGEST_RECORDING + 1:g}"]
     done = subprocess.run(
         [ffmpeg, "-nostdin", "-v", "error", "-i", str(path), *wanted, "-"],
         capture_output=True,
@@ -140,12 +149,11 @@ def _is_truncated(path: Path) -> bool:
     return False
 
 
-def _samples(sound: Any) -> Samples:
+def _one_channel(sound: Any) -> Samples:
     """`sound` is a pydub AudioSegment."""
     mono = sound.set_channels(1)
     full_scale = float(1 << (8 * mono.sample_width - 1))
-    samples = np.asarray(mono.get_array_of_samples(), dtype=np.float64) / full_scale
-    return resampled(samples, mono.frame_rate, RATE)
+    return np.asarray(mono.get_array_of_samples(), dtype=np.float64) / full_scale
 
 
 def _even(data: bytes) -> bytes:

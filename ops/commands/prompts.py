@@ -1,6 +1,7 @@
-"""innringing prompts build | check | list | say | script | rollback"""
+"""innringing prompts build | check | list | say | script | rollback, and of ops/commands/recordings.py."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -21,17 +22,20 @@ from ivr.prompts.build import BuildReport, build
 from ivr.prompts.catalogue import ProgramMissing, PromptsError
 from ivr.prompts.check import PromptCheck, check
 from ivr.prompts.files import WORDLESS
-from ops.commands.terminal import show
-from ops.machine import tree
-from ops.machine.apt import AptError
+from ivr.prompts.places import reading_order
+from ops.commands import recordings
+from ops.commands.printing import show
+from ops.commands.prompts_folder import PROMPTS_DIR, Folder
+from ops.commands.recordings import fetched_tools
 from ops.messages.translation import translated
 
 app = typer.Typer(
     add_completion=False, help="Build, check and list the prompts that callers hear.", no_args_is_help=True
 )
 
-PROMPTS_DIR = ROOT / "prompts"
-Folder = Annotated[Path, typer.Option("--prompts-dir", envvar="INNRINGING_PROMPTS_DIR", help="holds catalogue.toml")]
+app.command("record")(recordings.record)
+app.command("unrecord")(recordings.unrecord)
+app.command("restore")(recordings.restore)
 
 
 @app.command("build")
@@ -42,8 +46,13 @@ def build_command(
     departments: Annotated[
         Path, typer.Option("--departments-file", envvar="INNRINGING_DEPARTMENTS_FILE", help="what texts may promise")
     ] = ROOT / "dialplan" / "departments.toml",
+    as_json: Annotated[bool, typer.Option("--json", help="print why it was refused as JSON, for programs")] = False,
 ) -> None:
     """Build changed prompts, from recordings or else with a draft voice. New calls use them at once."""
+    if as_json:
+        refused = _refusal(folder, tools, production, departments)
+        print(json.dumps({"refused": refused and translated(refused)}))
+        return
     build_with_progress(folder, tools=tools, console=Console(), production=production, departments_file=departments)
 
 
@@ -82,7 +91,7 @@ def list_command(
     except PromptsError as error:
         raise _exit(error) from None
     if as_json:
-        print(json.dumps([asdict(row) for row in rows]))
+        print(json.dumps([asdict(row) for row in sorted(rows, key=lambda row: reading_order(row.key))]))
         return
     for row in rows:
         seconds = "     –" if row.seconds is None else f"{row.seconds:5.2f}s"
@@ -140,14 +149,6 @@ def rollback_command(folder: Folder = PROMPTS_DIR) -> None:
         show(f"Texts and recordings changed since that build are in {aside}.")
 
 
-def fetched_tools() -> Path:
-    """Fetch espeak-ng, ffmpeg and ffprobe from Debian packages to the cache folder. Raises PromptsError."""
-    try:
-        return tree.ensure(tree.ASTERISK) / "bin"
-    except (AptError, OSError) as error:
-        raise PromptsError(f"espeak-ng and ffmpeg are not installed and could not be fetched: {error}") from None
-
-
 def build_with_progress(
     folder: Path,
     *,
@@ -162,21 +163,40 @@ def build_with_progress(
     If a program is missing and `tools` is not set, fetch the programs, once per machine.
     """
     try:
-        departments = load_departments(departments_file) if departments_file else Departments([])
-        try:
-            report = _build(folder, tools, console, production, departments)
-        except ProgramMissing:
-            if tools is not None:
-                raise
-            report = _build(folder, fetch(), console, production, departments)
-    except DepartmentsFileError as error:
-        raise _exit(PromptsError(str(error))) from None
-    except PromptsError as error:
+        report = _build_fetching(folder, tools, console, fetch, production, departments_file)
+    except (DepartmentsFileError, PromptsError) as error:
         raise _exit(error) from None
     drafts = f"; {report.drafts} have a draft voice, not for patients" if report.drafts else ""
     console.print(
         translated(f"Prompts: {report.built} built, {report.kept} unchanged, {report.removed} removed{drafts}.")
     )
+
+
+def _refusal(folder: Path, tools: Path | None, production: bool, departments_file: Path) -> str:
+    """Build after calls have had the processor, and return why it was refused; empty if it was not."""
+    os.nice(10)
+    try:
+        _build_fetching(folder, tools, Console(stderr=True), fetched_tools, production, departments_file)
+    except (DepartmentsFileError, PromptsError) as error:
+        return str(error)
+    return ""
+
+
+def _build_fetching(
+    folder: Path,
+    tools: Path | None,
+    console: Console,
+    fetch: Callable[[], Path],
+    production: bool,
+    departments_file: Path | None,
+) -> BuildReport:
+    departments = load_departments(departments_file) if departments_file else Departments([])
+    try:
+        return _build(folder, tools, console, production, departments)
+    except ProgramMissing:
+        if tools is not None:
+            raise
+        return _build(folder, fetch(), console, production, departments)
 
 
 def _build(
@@ -220,6 +240,6 @@ def table(lines: list[PromptCheck]) -> Table:
     return shown
 
 
-def _exit(error: PromptsError) -> typer.Exit:
+def _exit(error: Exception) -> typer.Exit:
     Console(stderr=True).print("[red]prompts:[/red]", translated(error), highlight=False, soft_wrap=True)
     return typer.Exit(1)

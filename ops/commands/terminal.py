@@ -8,10 +8,9 @@ import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import structlog
-import typer
 
 from desk.clock import SystemClock
 from desk.database.engine import Database
@@ -23,7 +22,9 @@ from desk.settings.secret_files import KEYS_FILE
 from desk.settings.settings import Settings
 from desk.vault.vault import Vault
 from desk.wire import check_keys, make_vault, open_database
-from ops.messages.translation import translated
+from ops.commands.printing import fail as fail
+from ops.commands.printing import say as say
+from ops.commands.printing import show as show
 
 T = TypeVar("T")
 
@@ -94,19 +95,3 @@ def this_command() -> str:
     if found and Path(found).parent == installed.parent:
         return "innringing"
     return str(installed.relative_to(Path.cwd()) if installed.is_relative_to(Path.cwd()) else installed)
-
-
-def say(line: object) -> None:
-    """Print a message in the operator's language on stderr. Output for programs goes to stdout."""
-    typer.echo(translated(line), err=True)
-
-
-def show(line: object) -> None:
-    """Print a message in the operator's language on stdout: what the command was asked for."""
-    print(translated(line), flush=True)
-
-
-def fail(line: object) -> NoReturn:
-    """Print a line and exit with code 1."""
-    say(line)
-    raise typer.Exit(1)

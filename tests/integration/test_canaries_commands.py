@@ -92,14 +92,15 @@ def uses(ids: list[str], folder: Path) -> Mapping[str, list[Use]]:
         "person erase": [Use(BY, person, ends=1), Use(BY, f"{person} {person}", ends=1)],
         "retention run": [Use(("--clock-is-right",))],  # after the exports: the world's clock is behind this machine's
         "stats show": [Use(), Use(("calls",), ends=1), Use(("--csv", str(folder / "figures.csv")))],
-        "check": [Use(ends=1)],
-        "reload": [Use(ends=1)],
+        **{read_from_files: [Use(ends=1)] for read_from_files in ("check", "reload")},
         "prompts build": [Use(("--prompts-dir", str(folder / "none")), ends=1)],
         "prompts check": [Use(prompts, ends=1)],
         "prompts list": [Use(prompts)],
         "prompts say": [Use((*prompts, "welcome", "--out", str(folder / "said.wav")), ends=1)],
         "prompts script": [Use(prompts)],
         "prompts rollback": [Use(prompts, ends=1)],
+        "prompts record": [Use((*prompts, "welcome", str(folder / "none.wav")), ends=1)],
+        **{f"prompts {undo}": [Use((*prompts, "welcome"), ends=1)] for undo in ("unrecord", "restore")},
         "rehearse": [Use(("kirurgi", "--caller", "mistyping"))],
         "call": [
             Use(("1000", "--id", person, "--port", closed), ends=1),

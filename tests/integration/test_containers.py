@@ -82,7 +82,7 @@ def test_containers_of_the_tests_are_hardened() -> None:
 def test_every_nginx_route_sets_the_client_and_drops_its_headers() -> None:
     text = (EXAMPLES / "nginx.conf").read_text("utf-8")
     ways = re.findall(r"location [^{]*{([^}]*proxy_pass[^}]*)}", text)
-    assert len(ways) == 2
+    assert len(ways) == 3
     for way in ways:
         given = dict(re.findall(r"proxy_set_header (\S+) (.+);", way))
         assert given == {

@@ -1,5 +1,6 @@
 """Sets of prompts: rolled back, refused, listed and scripted, with the real programs."""
 
+import re
 import wave
 from pathlib import Path
 
@@ -54,6 +55,8 @@ def test_only_the_latest_sets_are_kept(folder: Path, tools: Path) -> None:
         line = next(line for line in catalogue.splitlines() if line.startswith("may_hang_up"))
         edit(folder, line, f'may_hang_up = "{text}"')
         build(folder, tools=tools)
+        listed = folder / "build" / sets.LIST
+        listed.write_text(re.sub(r'"built": "20\d\d', '"built": "2020', listed.read_text("utf-8")), "utf-8")  # long ago
     kept = {each.id for each in sets.sets(folder)}
     assert len(kept) == sets.KEPT
     assert {path.name for path in (folder / "build" / "nb").iterdir() if path.is_dir()} == kept

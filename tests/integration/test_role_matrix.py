@@ -224,7 +224,10 @@ class Asker:
         headers = await agents_session(self.world, self.name) if opened else self.headers[credential]
         answer = await self.world.client.request(
             method,
-            path.replace("{slug}", department).replace("{number}", NO_SUCH),
+            path.replace("{slug}", department)
+            .replace("{number}", NO_SUCH)
+            .replace("{language}", "nb")
+            .replace("{key}", "welcome"),
             headers={**line.headers, **headers},
             params=self._about(line.query, department),
             json=self._about(line.body, department),

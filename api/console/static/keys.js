@@ -1,6 +1,6 @@
 // Keyboard shortcuts: all with Alt, each may be changed or switched off (WCAG 2.1.4). AltGr, which Norwegian keyboards
 // need for letters, is Ctrl+Alt and fires none.
-const DEFAULTS = { next: "n", ring: "c", search: "s", release: "e", list: "l", outcome: "1" };
+const DEFAULTS = { next: "n", ring: "c", search: "s", release: "e", list: "l", outcome: "1", record: "r", listen: "p" };
 const STORE = "innringing-keys";
 
 const chosen = () => ({ ...DEFAULTS, ...JSON.parse(localStorage.getItem(STORE) ?? "{}") });

@@ -3,6 +3,7 @@
 import re
 import time
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -16,9 +17,11 @@ from api.web.problems import internal_error
 from desk.logging.scrubber import Scrubber
 
 MAX_BODY_BYTES = 64 * 1024
+"""The largest body, except below the paths that have a limit of their own."""
 REQUEST_ID = re.compile(r"(?=[0-9-]*[A-Za-z])[A-Za-z0-9-]{16,64}")
 """A client's request id is accepted when it looks like one (a UUID, a trace id); never digits alone."""
 UNMATCHED = "unmatched"
+NO_LARGER: Final[Mapping[str, int]] = {}
 
 _SCRUB: Final = Scrubber()
 
@@ -32,21 +35,24 @@ class RequestMiddleware:
     data. A crash is logged by its type and its places in the code, without its message.
     """
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, larger: Mapping[str, int] = NO_LARGER) -> None:
+        """`larger`: the limit in bytes for paths that begin so. Their routes read no body before a person is let in."""
         self.app = app
         self.metrics = metrics
+        self._larger = larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         request = Request(scope)
+        most = next((each for path, each in self._larger.items() if scope["path"].startswith(path)), MAX_BODY_BYTES)
         scope["request_id"] = _request_id(request.headers.get("x-request-id"))
         response = _ResponseWatch(send, scope["request_id"])
         started = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=scope["request_id"]):
             try:
-                await self.app(scope, _bounded(request, receive), response.send)
+                await self.app(scope, _bounded(request, receive, most), response.send)
             except Exception as crash:
                 log.error("request crashed", error=type(crash).__name__, places=_places(crash))
                 if response.status:
@@ -98,8 +104,8 @@ def _request_id(proposed: str | None) -> str:
     return proposed if proposed and usable else str(uuid4())
 
 
-def _bounded(request: Request, receive: Receive) -> Receive:
-    """Wrap `receive` so that it fails beyond MAX_BODY_BYTES, whether the length was declared or not.
+def _bounded(request: Request, receive: Receive, most: int) -> Receive:
+    """Wrap `receive` so that it fails beyond `most` bytes, whether the length was declared or not.
 
     Not FastAPI's `max_body_size`, which replaces the problem document by plain text where the length was declared
     (`test_oversized_body_is_refused_with_or_without_its_length`).
@@ -110,11 +116,11 @@ def _bounded(request: Request, receive: Receive) -> Receive:
 
     async def bounded() -> Message:
         nonlocal received
-        if length > MAX_BODY_BYTES:
+        if length > most:
             raise HTTPException(413, headers={"Connection": "close"})
         message = await receive()
         received += len(message.get("body", b""))
-        if received > MAX_BODY_BYTES:
+        if received > most:
             raise HTTPException(413, headers={"Connection": "close"})
         return message
 

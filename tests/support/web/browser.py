@@ -30,11 +30,11 @@ SWITCHES: Final = (
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
+async def chromium(*switches: str) -> AsyncIterator[Browser]:
     """A headless Chromium from Debian's package, which reaches nothing but loopback."""
     program = await asyncio.to_thread(lambda: ensure(CHROMIUM) / "bin" / "chromium")
     async with async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=program, args=list(SWITCHES))
+        browser = await driver.chromium.launch(executable_path=program, args=[*SWITCHES, *switches])
         try:
             yield browser
         finally:

@@ -14,6 +14,7 @@ import uvicorn
 
 from api.app import create_app
 from api.auth.cookies import SESSION
+from api.own_commands import OwnCommands
 from api.web.events.live import Live
 from desk.access.permissions import Role
 from desk.clock import SystemClock
@@ -135,9 +136,17 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    database_url: str, folder: Path, *, recheck_seconds: float = 10.0, poll_seconds: float = 0.05
+    database_url: str,
+    folder: Path,
+    *,
+    recheck_seconds: float = 10.0,
+    poll_seconds: float = 0.05,
+    commands: OwnCommands | None = None,
 ) -> AsyncIterator[Served]:
-    """The application on its own port, with small send buffers so that a slow reader is noticed soon."""
+    """The application on its own port, with small send buffers so that a slow reader is noticed soon.
+
+    `commands`: for pages that run commands.
+    """
     async with open_world(database_url, folder) as world:
         live = Live(
             changes=Changes(database=world.database, clock=SystemClock()),
@@ -145,7 +154,9 @@ async def served(
             recheck_seconds=recheck_seconds,
         )
         settings = Settings.load(environment="demo", database_url=database_url, var_dir=folder, ari_port=1, **KEYS)
-        app = world.witness.around(create_app(settings, services=replace(world.services, live=live)))
+        app = world.witness.around(
+            create_app(settings, services=replace(world.services, live=live, commands=commands or OwnCommands()))
+        )
         listening = socket.create_server(("127.0.0.1", 0))
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none", http="httptools"))

@@ -25,7 +25,21 @@ A_CALLBACK = "00000000-0000-4000-8000-000000000000"
 
 def page_lines() -> dict[str, Line]:
     """Every page, and what sends its forms."""
-    personal = ENTRY | SETTINGS | QUEUE | FLOOD | MONDAY | LEADER | AUDIT | DEMO | OPERATE | INCOMPLETE | SEARCH | CARD
+    personal = (
+        ENTRY
+        | SETTINGS
+        | QUEUE
+        | FLOOD
+        | MONDAY
+        | LEADER
+        | AUDIT
+        | DEMO
+        | OPERATE
+        | RECORDINGS
+        | INCOMPLETE
+        | SEARCH
+        | CARD
+    )
     return OPEN | {name: replace(line, browser=True) for name, line in personal.items()}
 
 
@@ -96,6 +110,16 @@ OPERATE: dict[str, Line] = {
     "GET /operate/sound": Line(OPERATORS, "503 command-failed", query={"language": "nb", "prompt": "welcome"}),
 }
 """Commands can't be run in tests of roles."""
+LINE = "/operate/recordings/{language}/{key}"
+RECORDINGS: dict[str, Line] = {
+    "GET /operate/recordings": Line(OPERATORS, "503"),
+    "POST /operate/recordings/build": Line(OPERATORS, "303"),
+    f"GET {LINE}": Line(OPERATORS, "503"),
+    f"GET {LINE}/sound": Line(OPERATORS, "404 not-found"),
+    f"POST {LINE}": Line(OPERATORS, "503"),
+    f"POST {LINE}/remove": Line(OPERATORS, "503"),
+    f"POST {LINE}/restore": Line(OPERATORS, "503"),
+}
 INCOMPLETE: dict[str, Line] = {
     "GET /incomplete": Line(WORKERS),
     "POST /incomplete/{number}/dismiss": Line(WORKERS, "409", form={"reason": "other"}),
