@@ -131,6 +131,7 @@ async def _page(
         available=services.commands.available,
         faults=faults,
         calls=calls,
+        builds=services.prompt_builds.state,
         rehearsed=rehearsed,
         alert=alert,
     )
