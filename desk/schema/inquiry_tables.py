@@ -155,3 +155,4 @@ history = Table(
     Index(None, "department", "id"),
     sqlite_autoincrement=True,
 )
+Index("ix_history_attempts", history.c.actor, history.c.at, **where(text("event = 'attempt'")))

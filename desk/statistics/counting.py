@@ -32,6 +32,8 @@ class Event:
     outcome: str | None = None
     in_hours: bool = False
     reason: str | None = None
+    opens_hour: bool = False
+    """Whether it is the agent's first attempt for the department in that hour."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,8 @@ def _of_event(event: Event, language: str) -> list[Count]:
 
     if event.event == "attempt":
         one(Measure.ATTEMPTS, event.outcome or "")
+        if event.opens_hour:
+            one(Measure.AGENT_HOURS)
     elif event.event == "rang_again":
         one(Measure.RANG_AGAIN)
     elif event.event.startswith("sms_"):

@@ -27,6 +27,7 @@ class Measure(StrEnum):
     BROKEN = "broken"
     WITHDRAWN = "withdrawn"  # (early: reached before the promised time)
     ATTEMPTS = "attempts"  # (outcome)
+    AGENT_HOURS = "agent_hours"  # hours in which an agent tried to call; two agents in an hour are two
     REACHED = "reached"  # callbacks by when the patient was reached (number of attempts)
     UNREACHABLE = "unreachable"
     CLOSED = "closed"  # (reason)

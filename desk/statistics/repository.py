@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, exists, func, insert, literal_column, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from desk.database.unit_of_work import Unit
@@ -97,7 +97,7 @@ async def callbacks(unit: Unit, ids: Sequence[str]) -> Mapping[str, CountedCallb
     execute = unit.connection.execute
     i, h = inquiries.c, history.c
     events: dict[str, list[Event]] = defaultdict(list)
-    columns = (h.inquiry_id, h.at, h.department, h.event, h.to_status, h.details)
+    columns = (h.inquiry_id, h.at, h.department, h.event, h.to_status, h.details, _opens_hour(unit))
     for row in await execute(select(*columns).where(h.inquiry_id.in_(ids)).order_by(h.id)):
         d = row.details
         events[row.inquiry_id].append(
@@ -106,6 +106,7 @@ async def callbacks(unit: Unit, ids: Sequence[str]) -> Mapping[str, CountedCallb
                 outcome=d.get("outcome"),
                 in_hours=bool(d.get("in_hours")),
                 reason=d.get("reason"),
+                opens_hour=row.opens_hour,
             )
         )
     given: dict[str, list[GivenPromise]] = defaultdict(list)
@@ -116,6 +117,16 @@ async def callbacks(unit: Unit, ids: Sequence[str]) -> Mapping[str, CountedCallb
         row.id: CountedCallback(row.language, row.topic, PRIORITY[row.priority].value, events[row.id], given[row.id])
         for row in found
     }
+
+
+def _opens_hour(unit: Unit) -> ColumnElement[bool]:
+    """Whether a row of the history is the agent's first attempt for the department in that hour."""
+    attempt: ColumnElement[str] = literal_column("'attempt'")  # so that the index of attempts fits
+    h, before = history.c, history.alias("before").c
+    hour = func.date_trunc("hour", h.at) if unit.connection.dialect.name == "postgresql" else func.substr(h.at, 1, 13)
+    same = (before.event == attempt, before.actor == h.actor, before.department == h.department)
+    earlier = exists().where(*same, before.at >= hour, before.id < h.id)
+    return and_(h.event == attempt, ~earlier).label("opens_hour")
 
 
 async def counted_before(unit: Unit, ids: Sequence[str]) -> Mapping[str, list[Count]]:

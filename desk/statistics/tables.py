@@ -44,6 +44,8 @@ OVERVIEW: Final[Mapping[str, Callable[[Sums], Value]]] = {
     "reached": lambda sums: sums.total(Measure.REACHED),
     "first_try_percent": lambda sums: share(sums.of(Measure.REACHED, "1"), sums.total(Measure.REACHED)),
     "unreachable": lambda sums: sums.total(Measure.UNREACHABLE),
+    "agent_hours": lambda sums: _agent_hours(sums),
+    "load": lambda sums: _load(sums),
 }
 """The columns of the overview."""
 
@@ -113,6 +115,20 @@ TABLES: Final = (
     *("prompts", "mondays", "promised", "closed", "sms"),
 )
 """The names of all tables, in their order."""
+
+
+FEWEST: Final = 5
+"""Fewer hours of agents than this are not shown: they may be those of one person."""
+
+
+def _agent_hours(sums: Sums) -> int | None:
+    found = sums.total(Measure.AGENT_HOURS)
+    return found if found >= FEWEST else None
+
+
+def _load(sums: Sums) -> float | None:
+    found = _agent_hours(sums)
+    return round(sums.total(Measure.REGISTERED) / found, 1) if found else None
 
 
 def _minutes(sums: Sums, measure: Measure, percent: int) -> int | None:

@@ -216,6 +216,14 @@ def make_history() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_history")),
         sqlite_autoincrement=True,
     )
+    op.create_index(
+        "ix_history_attempts",
+        "history",
+        ["actor", "at"],
+        unique=False,
+        sqlite_where=sa.text("event = 'attempt'"),
+        postgresql_where=sa.text("event = 'attempt'"),
+    )
     op.create_index(op.f("ix_history_department_id"), "history", ["department", "id"], unique=False)
     op.create_index(op.f("ix_history_inquiry_id_id"), "history", ["inquiry_id", "id"], unique=False)
 

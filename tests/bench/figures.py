@@ -12,10 +12,12 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import httpx
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -49,18 +51,30 @@ READ: Final = {
 }
 
 
-async def medians(api: ApiProcess) -> dict[str, float]:
-    """The median time of each read, in milliseconds, after one that is not counted."""
+@dataclass(frozen=True)
+class Cost:
+    """The median time of a read, and the api's CPU for each, in milliseconds."""
+
+    median: float
+    cpu: float
+
+
+async def costs(api: ApiProcess) -> dict[str, Cost]:
+    """What each read costs, after one that is not counted."""
     found = {}
+    process = psutil.Process(api.pid)
     cookies = {SESSION: await log_in(api)}
     async with httpx.AsyncClient(base_url=api.url, cookies=cookies, trust_env=False, timeout=60) as client:
         for what, path in READ.items():
             took = []
-            for _ in range(TIMES + 1):
+            (await client.get(path, headers={"Accept": "text/html"})).raise_for_status()
+            before = sum(process.cpu_times()[:2])
+            for _ in range(TIMES):
                 start = time.perf_counter()
-                (await client.get(path, headers={"Accept": "text/html"})).raise_for_status()
+                await client.get(path, headers={"Accept": "text/html"})
                 took.append(1000 * (time.perf_counter() - start))
-            found[what] = statistics.median(took[1:])
+            cpu = 1000 * (sum(process.cpu_times()[:2]) - before) / TIMES
+            found[what] = Cost(statistics.median(took), cpu)
     return found
 
 
@@ -82,24 +96,25 @@ def opened(api: ApiProcess, folder: Path) -> str:
     return f"{len(sheets)} sheets in {took:.1f} s, {len(wrong)} differences {wrong[:3]}, warnings: {warnings or 'none'}"
 
 
-async def measure(url: str, size: int) -> tuple[dict[str, float], str]:
+async def measure(url: str, size: int) -> tuple[dict[str, Cost], str]:
     """Load a year of that size, and read it through an api."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        numbers = await load(url, size)
+        await load(url, size)
         (folder / "departments.toml").write_text(departments_file(), encoding="utf-8")
         with running_api(environment(url, folder, departments_file=str(folder / "departments.toml"))) as api:
-            found = await medians(api)
+            found = await costs(api)
             check = await asyncio.to_thread(opened, api, folder)
-    return {"numbers stored": float(numbers), **found}, check
+    return found, check
 
 
-def shown(title: str, sizes: Sequence[int], found: Sequence[dict[str, float]]) -> Table:
-    """Milliseconds by size, and the ratio of the largest to the smallest."""
-    table = Table("", *(f"{size:,} callbacks".replace(",", " ") for size in sizes), "ratio", title=title)
+def shown(title: str, sizes: Sequence[int], found: Sequence[dict[str, Cost]]) -> Table:
+    """Milliseconds and CPU by size, and the ratio of the CPU of the largest to that of the smallest."""
+    table = Table("", *(f"{size:,} callbacks".replace(",", " ") for size in sizes), "CPU, ratio", title=title)
     for what in found[0]:
         values = [each[what] for each in found]
-        table.add_row(what, *(f"{value:,.0f}" for value in values), f"{values[-1] / values[0]:.2f}")
+        ratio = f"{values[-1].cpu / values[0].cpu:.2f}"
+        table.add_row(what, *(f"{each.median:,.0f} / {each.cpu:.0f}" for each in values), ratio)
     return table
 
 
@@ -111,10 +126,10 @@ async def main() -> None:
     with postgres.start(durable=True) as server, tempfile.TemporaryDirectory() as folder:
         addresses = [await create_database(server) for _ in sizes]
         found = [await measure(address, size) for address, size in zip(addresses, sizes, strict=True)]
-        console.print(shown("PostgreSQL, median ms", sizes, [each for each, _ in found]))
+        console.print(shown("PostgreSQL, median ms / CPU ms", sizes, [each for each, _ in found]))
         console.print(f"LibreOffice, a year of {sizes[-1]}: {found[-1][1]}")
         small, _ = await measure(f"sqlite+aiosqlite:///{folder}/year.db", sizes[0])
-        console.print(shown("SQLite, median ms", sizes[:1], [small]))
+        console.print(shown("SQLite, median ms / CPU ms", sizes[:1], [small]))
 
 
 if __name__ == "__main__":

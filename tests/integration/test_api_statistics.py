@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -14,10 +15,12 @@ from hypothesis import strategies as st
 
 from desk.access.actor import CALLER
 from desk.callbacks.model import IncompleteStep
-from desk.statistics.export import as_csv
-from desk.statistics.model import BOUNDS, Durations, bucket
-from desk.statistics.tables import FigureTable
+from desk.statistics.export import as_csv, sheet_name
+from desk.statistics.figures import Sums
+from desk.statistics.model import BOUNDS, Durations, Measure, bucket
+from desk.statistics.tables import OVERVIEW, TABLES, FigureTable
 from desk.statistics.words import FigureWords
+from tests.bench.spreadsheet import differences
 from tests.support.desk.desk import call, phone
 from tests.support.web.api import World, open_world
 
@@ -78,6 +81,60 @@ async def test_same_numbers_are_in_every_file(world: World) -> None:
     assert "xl/charts/chart1.xml" in parts.namelist()
 
 
+async def test_workbook_has_the_numbers_of_each_csv_file_and_sums_agree(world: World) -> None:
+    await called(world, await world.rings(1), "reached")
+    await world.rings(2, department="hjerte")
+    world.clock.advance(timedelta(days=3))
+    await world.services.statistics.tallies.follow()
+    sheets = sheets_of((await world.as_("kari", "GET", "/statistics?format=xlsx")).content)
+    files = {}
+    for name in TABLES:
+        answer = await world.as_("kari", "GET", f"/statistics?format=csv&table={name}")
+        files[sheet_name(FigureWords().table(name))] = answer.text
+    assert differences(sheets, files) == []
+    head, *departments, both = csv.reader(io.StringIO(sheets["Oversikt"]), delimiter=";")
+    for column in ("Anrop", "Tilbakeringinger", "Løfter holdt", "Løfter brutt", "Nådd"):
+        place = head.index(column)
+        assert sum(int(row[place]) for row in departments) == int(both[place])
+
+
+def sheets_of(book: bytes) -> dict[str, str]:
+    """Read a workbook's sheets by its XML alone, each as CSV."""
+    parts = zipfile.ZipFile(io.BytesIO(book))
+    space = {"": "http://schemas.openxmlformats.org/spreadsheetml/2006/main"}
+    texts = [
+        "".join(each.itertext())
+        for each in ElementTree.fromstring(parts.read("xl/sharedStrings.xml")).iterfind("si", space)
+    ]
+    names = [
+        each.get("name", "")
+        for each in ElementTree.fromstring(parts.read("xl/workbook.xml")).iterfind("sheets/sheet", space)
+    ]
+    found = {}
+    for n, name in enumerate(names, 1):
+        out = io.StringIO()
+        table = csv.writer(out, delimiter=";")
+        rows = list(ElementTree.fromstring(parts.read(f"xl/worksheets/sheet{n}.xml")).iterfind("sheetData/row", space))
+        width = max(len(row) for row in rows)
+        for row in rows:
+            cells = {_column(each.get("r", "")): each for each in row}
+            values = [
+                (each.get("t"), each.findtext("v", "", space)) if (each := cells.get(k)) is not None else ("", "")
+                for k in range(width)
+            ]
+            table.writerow([texts[int(value)] if kind == "s" else value for kind, value in values])
+        found[name] = out.getvalue()
+    return found
+
+
+def _column(place: str) -> int:
+    """The column of a place such as B7, from 0."""
+    n = 0
+    for letter in place.rstrip("0123456789"):
+        n = 26 * n + ord(letter) - ord("A") + 1
+    return n - 1
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -102,6 +159,12 @@ async def test_figures_are_of_ones_own_departments(world: World) -> None:
     assert shown["departments"] == ["hjerte"]
     assert shown["overview"][0]["calls"] == 0
     assert (await world.as_("liv", "GET", "/statistics?department=kirurgi")).status_code == 403
+
+
+@pytest.mark.parametrize(("hours", "load"), [(0, None), (4, None), (5, 1.6), (16, 0.5)])
+def test_load_is_shown_from_five_hours_of_agents(hours: int, load: float | None) -> None:
+    sums = Sums({Measure.AGENT_HOURS: {"": hours}, Measure.REGISTERED: {"": 8}})
+    assert OVERVIEW["load"](sums) == load
 
 
 def test_spreadsheet_runs_no_text_as_a_formula() -> None:

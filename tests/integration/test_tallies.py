@@ -166,7 +166,10 @@ class Hospital:
                 counts[Measure.CONFIRMED, ""] += not call.incomplete
                 if call.incomplete and call.why:
                     counts[Measure.INCOMPLETE, f"{call.step}.{call.why}"] += 1
+            hours = set()
             for event_ in await connection.execute(select(history)):
+                if event_.event == "attempt":
+                    hours.add((event_.actor, event_.department, event_.at.replace(minute=0, second=0, microsecond=0)))
                 counts[Measure.RANG_AGAIN, ""] += event_.event == "rang_again"
                 counts[Measure.UNREACHABLE, ""] += event_.to_status == "unreachable"
                 if event_.to_status == "closed":
@@ -176,6 +179,7 @@ class Hospital:
             for row in found:
                 counts[Measure.PRIORITY, PRIORITY[row.priority].value] += 1
         counts[Measure.REGISTERED, ""] = len(ids)
+        counts[Measure.AGENT_HOURS, ""] = len(hours)
         for id in ids:
             for judged in await self.ledger.of_callback(SYSTEM, id):
                 counts[Measure.PROMISED, judged.record.reason.value] += 1
@@ -209,7 +213,7 @@ def hospital_loop() -> Iterator[asyncio.Runner]:
 
 BY_HAND = (Measure.ATTEMPTS, Measure.CALLS, Measure.CONFIRMED, Measure.INCOMPLETE, Measure.REGISTERED)
 BY_HAND += (Measure.PROMISED, Measure.KEPT, Measure.BROKEN, Measure.PRIORITY, Measure.RANG_AGAIN)
-BY_HAND += (Measure.CLOSED, Measure.UNREACHABLE, Measure.REACHED)
+BY_HAND += (Measure.CLOSED, Measure.UNREACHABLE, Measure.REACHED, Measure.AGENT_HOURS)
 
 
 async def compare(hospital: Hospital) -> None:
