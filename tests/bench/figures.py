@@ -82,9 +82,10 @@ def opened(api: ApiProcess, folder: Path) -> str:
     """Open the year's workbook in LibreOffice and compare it with the CSV files. Returns what came of it."""
     with httpx.Client(base_url=api.url, headers=api.headers, trust_env=False, timeout=60) as client:
         book = folder / "year.xlsx"
-        book.write_bytes(client.get(WORKBOOK).content)
+        english = f"{STATISTICS}?{YEAR}&language=en"  # sheets become files, whose names any machine can write
+        book.write_bytes(client.get(f"{english}&format=xlsx").content)
         files = {
-            sheet_name(FigureWords().table(name)): client.get(f"{STATISTICS}?{YEAR}&format=csv&table={name}").text
+            sheet_name(FigureWords("en").table(name)): client.get(f"{english}&format=csv&table={name}").text
             for name in TABLES
         }
     if shutil.which(PROGRAM) is None:

@@ -5,7 +5,6 @@ It is not installed for the tests: it is large. Debian has it as `libreoffice-ca
 
 import csv
 import io
-import os
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -30,10 +29,7 @@ def sheets_as_csv(book: Path) -> tuple[dict[str, str], str]:
         (folder / "profile/user/registrymodifications.xcu").write_text(RECALCULATE, encoding="utf-8")
         command = [PROGRAM, f"-env:UserInstallation={(folder / 'profile').as_uri()}", "--headless", "--norestore"]
         command += ["--convert-to", ALL_SHEETS, "--outdir", str(folder / "out"), str(book)]
-        environment = {**os.environ, "LC_ALL": "C.UTF-8"}  # sheets are files named in Norwegian
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS, env=environment
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS)
         found = {
             path.stem.removeprefix(f"{book.stem}-"): path.read_text(encoding="utf-8-sig")
             for path in (folder / "out").glob("*.csv")
