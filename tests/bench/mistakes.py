@@ -2,8 +2,8 @@
 
 Each is made in the operators' files; then `innringing reload` is asked for (or the texts are built), and both
 departments are called. Prints a row for each mistake, and the sums. Exit code 1 if a mistake was accepted, or if a call
-failed. PART: only mistakes whose file has a name that starts so. EVERY: of what a reload refused, which leaves Asterisk
-as it is, only every EVERYth is followed by calls.
+failed. PART: only mistakes whose file has a name that starts so. EVERY: of what a reload refused, which must leave
+Asterisk as it is (its files and its own answers are compared), only every EVERYth is followed by calls.
 """
 
 import asyncio
