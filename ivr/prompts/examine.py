@@ -78,9 +78,11 @@ def cut_tops(samples: Samples) -> int:
 
 
 def above_noise(samples: Samples, rate: int) -> float:
-    """Return how many decibels the voice is above its pauses; infinite where they are silent."""
+    """Return how many decibels the voice is above its pauses; infinite where they are silent, or too short to tell."""
     frame = max(1, int(FRAME_SECONDS * rate))
     whole = len(samples) // frame * frame
+    if not whole:
+        return math.inf
     power = np.mean(samples[:whole].reshape(-1, frame) ** 2, axis=1)
     quiet, loud = np.percentile(power, [10, 90])
     return math.inf if quiet <= 0 else float(10 * np.log10(loud / quiet))

@@ -42,6 +42,7 @@ def test_clear_recording_is_accepted_without_a_word() -> None:
         (np.zeros(0), "nothing is heard"),
         (spoken(amplitude=0.001), "nothing is heard"),
         (spoken(0.4), "is it cut off, or of another text?"),
+        (tone(0.01), "is it cut off, or of another text?"),
         (spoken(7), "is it cut off, or of another text?"),
         (np.clip(spoken(amplitude=3.0), -1, 1), "too loud"),
     ],
