@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, delete, exists, insert, select, true, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from desk.access.agent import Agent
 from desk.access.permissions import Grant, Role, Scope
 from desk.accounts.errors import AgentNotFound
 from desk.accounts.second_factor import repository as second_factors
+from desk.database.inserting import insert_into
 from desk.database.unit_of_work import Unit
 from desk.schema.tables import agents, grants
 
@@ -61,9 +61,8 @@ async def insert_agent(
 async def add_grants(unit: Unit, agent_id: int, held: Iterable[tuple[str, str]]) -> None:
     """Add roles in departments; those the agent has already stay as they are."""
     values = [{"agent_id": agent_id, "role": role, "department": department} for role, department in held]
-    inserting = postgresql.insert if unit.connection.dialect.name == "postgresql" else sqlite.insert
     if values:
-        await unit.connection.execute(inserting(grants).values(values).on_conflict_do_nothing())
+        await unit.connection.execute(insert_into(unit.connection, grants).values(values).on_conflict_do_nothing())
 
 
 async def remove_grant(unit: Unit, agent_id: int, role: str, department: str) -> bool:

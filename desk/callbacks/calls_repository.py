@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, func, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from desk.callbacks.model import CallFollowUp, CallKey, IncompleteStep, RecordedCall, WhyEnded
 from desk.database import cursors
+from desk.database.inserting import insert_into
 from desk.database.pages import Page
 from desk.database.together import Write
 from desk.database.unit_of_work import Unit
@@ -38,9 +38,8 @@ async def add(
     unit: Unit, key: CallKey, *, department: str, phone: PhoneNumber | None, prompts: str | None = None
 ) -> None:
     """Add a call that has come in. A known one is left alone."""
-    made = postgresql.insert if unit.connection.dialect.name == "postgresql" else sqlite.insert
     values = {**_new(unit, key, department), **_phone(phone), "incomplete": True, "prompts": prompts}
-    await unit.connection.execute(made(calls).values(values).on_conflict_do_nothing())
+    await unit.connection.execute(insert_into(unit.connection, calls).values(values).on_conflict_do_nothing())
 
 
 async def end(

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Table, case, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from desk.database.engine import Conflict
+from desk.database.inserting import insert_into
 from desk.database.unit_of_work import Unit
 from desk.limits.backoff import LaneCount
 from desk.schema.tables import login_tries, request_buckets, shares
@@ -113,8 +113,7 @@ async def delete_full_buckets(unit: Unit) -> None:
 
 
 async def _add_missing(unit: Unit, table: Table, values: Sequence[Mapping[str, Any]]) -> None:
-    made = postgresql.insert if unit.connection.dialect.name == "postgresql" else sqlite.insert
-    await unit.connection.execute(made(table).values(list(values)).on_conflict_do_nothing())
+    await unit.connection.execute(insert_into(unit.connection, table).values(list(values)).on_conflict_do_nothing())
 
 
 async def _lanes(unit: Unit, keys: Sequence[str], *, lock: bool) -> dict[str, LaneCount]:

@@ -7,8 +7,8 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, exists, func, insert, literal_column, or_, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from desk.database.inserting import insert_into
 from desk.database.unit_of_work import Unit
 from desk.inquiries.repository import PRIORITY
 from desk.ledger.repository import window
@@ -139,7 +139,7 @@ async def store_counted(unit: Unit, counts: Mapping[str, Sequence[Count]]) -> No
     """Store what the tallies have of these callbacks."""
     if not counts:
         return
-    statement = _insert(unit)(tallied)
+    statement = insert_into(unit.connection, tallied)
     statement = statement.on_conflict_do_update(
         index_elements=["inquiry_id"], set_={"counts": statement.excluded.counts}
     )
@@ -164,7 +164,7 @@ async def add(unit: Unit, added: Mapping[Cell, int]) -> None:
 async def _store(unit: Unit, sheets: Mapping[Sheet, Counts]) -> None:
     if not sheets:
         return
-    statement = _insert(unit)(tallies)
+    statement = insert_into(unit.connection, tallies)
     columns = (*(measure.value for measure in SERIES), "counts")
     new = {name: statement.excluded[name] for name in columns}
     statement = statement.on_conflict_do_update(index_elements=["grain", "department", "period"], set_=new)
@@ -278,7 +278,3 @@ async def series(unit: Unit, parts: Sequence[Part], departments: Sequence[str]) 
 
 def _within(part: Part) -> ColumnElement[bool]:
     return and_(c.grain == part.grain.value, c.period >= part.first, c.period <= part.last)
-
-
-def _insert(unit: Unit) -> Any:
-    return postgresql.insert if unit.connection.dialect.name == "postgresql" else sqlite.insert

@@ -1,8 +1,28 @@
-"""Which tests need containers."""
+"""Which tests need containers, and Kamailio with parties around it."""
+
+from collections.abc import Iterator
+
+import pytest
 
 from desk.settings.settings import Settings
 from ops.machine.asterisk import choose_runner
+from tests.support.machine.sip_edge import Edge, running_edge
 
 _IN_CONTAINERS = choose_runner(Settings.load(need_keys=False, environment="demo")) == "docker"
 collect_ignore = [] if _IN_CONTAINERS else ["test_production_path.py"]
 """`make up` needs a Docker engine: CI runs that test in its second half, where there is one."""
+
+
+@pytest.fixture(scope="module")
+def parties_around_kamailio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+    """Kamailio before two nodes, with a telephone company and strangers."""
+    with running_edge(tmp_path_factory.mktemp("kamailio")) as made:
+        yield made
+
+
+@pytest.fixture
+def edge(parties_around_kamailio: Edge) -> Edge:
+    """The same, with no one having heard anything yet."""
+    for each in parties_around_kamailio.parties:
+        each.heard()
+    return parties_around_kamailio

@@ -2,11 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
 
-import pytest
-
-from tests.support.machine.sip_edge import MARK, STRANGER, Edge, running_edge
+from tests.support.machine.sip_edge import MARK, STRANGER, Edge
 from tests.support.machine.system import until
 from tests.support.phone.sip_party import PATIENCE, Party
 from tests.support.synthetic import synthetic_identity
@@ -24,18 +21,6 @@ MALFORMED = [
     f"Contact: <sip:{IDENTITY}@no-such-host.invalid>\r\n",
 ]
 FLOOD = 300
-
-
-@pytest.fixture(scope="module")
-def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
-    with running_edge(tmp_path_factory.mktemp("kamailio")) as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def quiet(edge: Edge) -> None:
-    for each in edge.parties:
-        each.heard()
 
 
 async def called(edge: Edge, caller: Party, call: str, headers: str = "") -> tuple[Party, bytes]:

@@ -1,24 +1,11 @@
 """Kamailio before the nodes relays nothing for strangers: one end of every call is a node."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
-from tests.support.machine.sip_edge import Edge, running_edge
+from tests.support.machine.sip_edge import Edge
 from tests.support.phone.sip_party import Party
-
-
-@pytest.fixture(scope="module")
-def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
-    with running_edge(tmp_path_factory.mktemp("kamailio")) as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def quiet(edge: Edge) -> None:
-    for each in edge.parties:
-        each.heard()
 
 
 def within(edge: Edge, sender: Party, method: str, uri: str, *, route: str = "", call: str = "a") -> None:

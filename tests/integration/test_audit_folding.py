@@ -1,15 +1,13 @@
 """A list that is polled: each view leaves a row, and a callback is named again only after a while."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from desk.access.actor import CALLER, SYSTEM
 from desk.access.permissions import Role
@@ -21,6 +19,7 @@ from desk.callbacks.services import CallbackServices
 from desk.database.engine import Database
 from tests.support.desk.audit import entry, everything, faults, make_audit, unguarded
 from tests.support.desk.desk import call, person, phone
+from tests.support.desk.statements import counted
 from tests.support.fakes import FakeClock
 from tests.support.web.api import open_world
 
@@ -245,19 +244,3 @@ async def test_twenty_simultaneous_views_need_the_statements_of_one(
     named = [entry(AuditAction.GET_PATIENT, patient=person(n).value) for n in range(3)]
     assert await asked(*named) == 6 + locks
     assert await asked(*named) == 3 + locks
-
-
-@contextmanager
-def counted(database: Database) -> Iterator[list[str]]:
-    """The statements that run within the block, apart from notifications, which follow an earlier commit."""
-    statements: list[str] = []
-
-    def see(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if not statement.startswith("BEGIN") and "pg_notify" not in statement:
-            statements.append(statement)
-
-    event.listen(database.engine.sync_engine, "before_cursor_execute", see)
-    try:
-        yield statements
-    finally:
-        event.remove(database.engine.sync_engine, "before_cursor_execute", see)

@@ -1,14 +1,11 @@
 """Lists and cursors, the unique indexes, failures and agents; on both engines."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import event, select, text, update
+from sqlalchemy import select, text, update
 
 from desk.access.actor import CALLER, SYSTEM
 from desk.access.agent import Agent
@@ -24,25 +21,10 @@ from desk.schema import tables
 from desk.schema.migrate import migrate
 from desk.schema.tables import history, inquiries
 from tests.support.desk.desk import as_agent, call, make_desk, person, phone
+from tests.support.desk.statements import counted
 from tests.support.fakes import FakeClock
 
 SENTINEL = phone(4711)
-
-
-@contextmanager
-def counted(database: Database) -> Iterator[list[str]]:
-    """The statements that run inside the block, apart from notifications and the begin of transactions."""
-    statements: list[str] = []
-
-    def count(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if "pg_notify" not in statement and not statement.startswith("BEGIN"):
-            statements.append(statement)
-
-    event.listen(database.engine.sync_engine, "before_cursor_execute", count)
-    try:
-        yield statements
-    finally:
-        event.remove(database.engine.sync_engine, "before_cursor_execute", count)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.chaos.stored import Stored, StoredCall, StoredCallback
 
 NOTHING = Stored({}, {})
 CAME = datetime(2026, 11, 30, 9, tzinfo=UTC)
-TOLD = CAME + timedelta(seconds=41.5)
+MADE = CAME + timedelta(seconds=41.5)
 RECEIPT = Hearing((Sentence("received", 20.0, 23.0),), 1.0, 5.0)
 
 
@@ -95,7 +95,7 @@ def test_withheld_caller_is_traced_by_a_call_without_a_number() -> None:
         ([], [StoredCall("", True, "hung_up", "identity")], "0 rows; call hung_up at identity"),
         ([row(count=2)], [], "1 rows; the right identity number counted 2"),
         (
-            [StoredCallback("", None, 1, doubtful=True, made=TOLD)],
+            [StoredCallback("", None, 1, doubtful=True, made=MADE)],
             [StoredCall("", False, None, at=CAME)],
             "1 rows; without an identity number counted 1 41.5 s after the call came; in doubt",
         ),
