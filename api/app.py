@@ -22,13 +22,13 @@ from api.console.pages import floods as flood_pages
 from api.console.pages import operate as operate_page
 from api.console.pages import search as search_page
 from api.console.pages import settings as settings_page
-from api.demo import ensure_demo_agent, ensure_demo_password
+from api.demo.agent import ensure_demo_agent, ensure_demo_password
 from api.fhir.routes import add_fhir
+from api.health.queue_gauge import QueueGauge
+from api.health.readiness import Asterisk, OperatorsFiles
 from api.messaging.gateways import make_sender
 from api.openapi import describe
 from api.openapi import router as docs
-from api.queue_gauge import QueueGauge
-from api.readiness import Asterisk, OperatorsFiles
 from api.routes import (
     agents,
     callbacks,

@@ -7,12 +7,12 @@ from fastapi import Request
 
 from api.auth.cookies import Cookies
 from api.auth.oidc.single_sign_on import SingleSignOn
-from api.demo_patient import DemoPatient
+from api.demo.patient import DemoPatient
+from api.health.queue_gauge import QueueGauge
+from api.health.readiness import Asterisk, OperatorsFiles
 from api.own_commands import OwnCommands
-from api.prompt_builds import PromptBuilds
-from api.prompt_script import PromptScript
-from api.queue_gauge import QueueGauge
-from api.readiness import Asterisk, OperatorsFiles
+from api.prompts.builds import PromptBuilds
+from api.prompts.script import PromptScript
 from api.web.events.live import Live
 from api.web.metrics import Metrics
 from api.web.middleware.limits import RequestLimits

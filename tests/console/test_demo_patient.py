@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from api.demo_patient import sentences
+from api.demo.patient import sentences
 from api.own_commands import OwnCommands
 from tests.support.web.api import World
 from tests.support.web.pages import Visitor, logged_in

@@ -12,7 +12,7 @@ import pytest
 
 from api.console.pages.prompts import LARGEST
 from api.own_commands import OwnCommands
-from api.prompt_builds import BuildState, PromptBuilds
+from api.prompts.builds import BuildState, PromptBuilds
 from desk.access.permissions import Role
 from desk.paths import ROOT
 from ivr.prompts.own_recordings import recording_of

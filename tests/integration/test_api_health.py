@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from api.app import create_app, open_services
-from api.demo import ensure_demo_agent, ensure_demo_password
-from api.readiness import REFUSED
+from api.demo.agent import ensure_demo_agent, ensure_demo_password
+from api.health.readiness import REFUSED
 from api.routes.health import NEEDED
 from api.web.metrics import Metrics
 from desk.access.actor import SYSTEM
@@ -177,7 +177,7 @@ async def test_not_ready_when_asterisk_refuses_the_password_which_stays_hidden(
 async def test_not_ready_when_asterisk_hangs(
     migrated_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.readiness.ASTERISK_SECONDS", 0.2)
+    monkeypatch.setattr("api.health.readiness.ASTERISK_SECONDS", 0.2)
     async with fake_asterisk(hangs) as port:
         status, said, _ = await ready(migrated_url, tmp_path, port)
     assert status == 503

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from api.readiness import check_audit
+from api.health.readiness import check_audit
 from desk.audit.actions import AuditAction
 from desk.audit.audit import Audit, AuditOutcome
 from desk.audit.entry import MOST_CALLBACKS

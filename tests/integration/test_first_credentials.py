@@ -10,7 +10,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from api.demo import ensure_demo_agent, ensure_demo_password
+from api.demo.agent import ensure_demo_agent, ensure_demo_password
 from desk.access.actor import SYSTEM
 from desk.access.permissions import Role
 from desk.accounts.sessions.model import LoginSource

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from sqlalchemy import func, select
 
-from api.components import components
+from api.health.components import components
 from desk.access.actor import CALLER
 from desk.callbacks.reception import Reception
 from desk.callbacks.services import CallbackServices

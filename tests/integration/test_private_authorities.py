@@ -15,8 +15,8 @@ from aiohttp import web
 
 from api.auth.oidc.errors import ProviderUnavailable
 from api.auth.oidc.transport import ProviderTransport
+from api.health.readiness import Asterisk
 from api.messaging.link_mobility import LinkMobility
-from api.readiness import Asterisk
 from desk.connections.tls import client_context
 from desk.errors import SettingsError
 from desk.messages.model import TryLater

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from api.readiness import Asterisk
-from api.telephony import Telephony
+from api.health.readiness import Asterisk
+from api.health.telephony import Telephony
 from desk.departments.file import load_departments
 from desk.paths import ROOT
 from desk.settings.settings import Settings

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import insert, select
 
-from api.readiness import check_clock
+from api.health.readiness import check_clock
 from desk.access.actor import CALLER, SYSTEM
 from desk.access.permissions import Role
 from desk.accounts.agents import Agents

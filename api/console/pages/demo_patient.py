@@ -11,7 +11,7 @@ from api.console.answers import on_to
 from api.console.fields import FormSlug
 from api.console.rendering import render
 from api.console.rows import readable
-from api.demo_patient import DemoCall, DemoCallRunning
+from api.demo.patient import DemoCall, DemoCallRunning
 from api.web.audit_rules import unaudited
 from api.web.problems import Statuses
 from desk.errors import DeskError

@@ -11,11 +11,11 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 
-from api.components import components
 from api.console.access import PageOperator
 from api.console.answers import in_words
 from api.console.fields import FormSlug
 from api.console.rendering import render, words_for
+from api.health.components import components
 from api.own_commands import CommandFailed
 from api.web.audit_rules import audited
 from api.web.problems import Statuses

@@ -23,7 +23,7 @@ from api.console.access import PageOperator
 from api.console.answers import in_words, on_to
 from api.console.rendering import render, words_for
 from api.own_commands import CommandFailed
-from api.prompt_script import ScriptLine
+from api.prompts.script import ScriptLine
 from api.services import Services
 from api.web.audit_rules import audited
 from api.web.middleware.trace import trace_of
