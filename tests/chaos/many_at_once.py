@@ -31,7 +31,7 @@ from tests.support.machine.servers import machine_settings
 from tests.support.machine.system import System, run, running_system
 from tests.support.machine.systems import create_database
 from tests.support.phone import sipp
-from tests.support.phone.callers import ringing
+from tests.support.phone.callers import Caller, ringing
 from tests.support.synthetic import synthetic_identity
 
 LISTENS = 14.0
@@ -56,29 +56,40 @@ class Probe:
     heard: tuple[str, ...]
 
 
-async def probe(system: System, ears: asyncio.Semaphore, caller: tuple[str, str], after: float) -> Probe:
+@dataclass(frozen=True)
+class Rung:
+    """A test caller's finished call, not listened to yet: to recognise its sound takes a processor from the others."""
+
+    phone: str
+    caller: Caller
+    last_key: float
+    length: float
+
+    async def listened(self) -> Probe:
+        """Recognise what was heard."""
+        sentences = await self.caller.sentences()
+        received = next((heard for heard in sentences if heard.key == "received"), None)
+        took = self.caller.instant(received) - self.last_key if received else math.inf
+        return Probe(self.phone, took, self.length, tuple(heard.key for heard in sentences))
+
+
+async def ring(system: System, caller: tuple[str, str], after: float) -> Rung:
     """Call once, `after` seconds from now."""
     await asyncio.sleep(after)
     phone, identity = caller
     async with ringing(system.settings, "1000", phone) as called:
-        called.ears = ears
         begun = time.monotonic()
         await asyncio.sleep(LISTENS)
         await called.keys(identity)
         last = called.call.stream.last_key_at or 0.0
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(called.call.ended.wait(), PATIENCE)
-        length = time.monotonic() - begun
-        sentences = await called.sentences()
-        received = next((heard for heard in sentences if heard.key == "received"), None)
-        took = called.instant(received) - last if received else math.inf
-        return Probe(phone, took, length, tuple(heard.key for heard in sentences))
+        return Rung(phone, called, last, time.monotonic() - begun)
 
 
-async def probes(system: System, callers: Sequence[tuple[str, str]], every: float) -> list[Probe]:
+async def rings(system: System, callers: Sequence[tuple[str, str]], every: float) -> list[Rung]:
     """Let these call, one every `every` seconds."""
-    ears = asyncio.Semaphore(1)
-    return list(await asyncio.gather(*(probe(system, ears, each, n * every) for n, each in enumerate(callers))))
+    return list(await asyncio.gather(*(ring(system, each, n * every) for n, each in enumerate(callers))))
 
 
 def people(first: int, count: int) -> list[tuple[str, str]]:
@@ -127,21 +138,22 @@ def percentile(found: Sequence[Probe], percent: int) -> float:
 async def full_line(system: System, url: str, folder: Path, *, at_once: int, minutes: float) -> Report:
     """Measure the idle system, then fill the line and measure again."""
     idle = people(9_000, NORMAL_CALLS)
-    normal = await probes(system, idle, every=1.5)
+    normal = [await each.listened() for each in await rings(system, idle, every=1.5)]
     length = statistics.mean(each.length for each in normal)
     rate = at_once / length
     callers = people(0, round(rate * (minutes * 60 + length)))
     tested = people(9_100, round(minutes * 60 / PROBE_EVERY))
     seconds = round(len(callers) / rate + 120)
     psutil.cpu_percent()
-    rings = asyncio.create_task(
+    line = asyncio.create_task(
         sipp.ring(folder, system.settings.sip.port, "1000", callers, rate=rate, before_keys=LISTENS, seconds=seconds)
     )
     await asyncio.sleep(length)  # until the line is full
-    loaded = await probes(system, tested, PROBE_EVERY)
+    measured = await rings(system, tested, PROBE_EVERY)
     load, busy = os.getloadavg(), psutil.cpu_percent()
-    rung = await rings
+    rung = await line
     await asyncio.sleep(2)
+    loaded = [await each.listened() for each in measured]
     stored = await read_stored(system.settings, url)
     heard = {each.phone: each.heard for each in (*normal, *loaded)}
     faults = (fault_of(phone, identity, stored, heard.get(phone)) for phone, identity in (*idle, *callers, *tested))

@@ -32,6 +32,8 @@ from tests.support.phone import sipp
 
 BATCH: Final = 500
 """Calls of a batch, by default."""
+MOST_AT_ONCE: Final = 600
+"""No caller is refused for their number: at 12 calls a second 330 are on the line."""
 WARM: Final = 2
 """Batches that are not compared: caches and pools fill up."""
 MORE_MEMORY: Final = 1.15
@@ -125,7 +127,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="innringing-chaos-") as name, postgres.start(durable=True) as server:
         folder = Path(name)
         url = asyncio.run(create_database(server))
-        settings = {"database_url": url, "rtp_ports": "10000-12999"}
+        settings = {"database_url": url, "rtp_ports": "10000-12999", "calls_at_once": str(MOST_AT_ONCE)}
         run(machine_settings(folder, **settings), "migrate")
         run(machine_settings(folder), "prompts", "build", "--tools", str(tree.ensure(tree.ASTERISK) / "bin"))
         with running_system(folder, **settings) as system:
