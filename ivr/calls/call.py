@@ -316,6 +316,7 @@ class Call:
         """Handle a lost connection: the awaited event may have been missed."""
         self._recording.give_up("lost")
         self._player.events_lost()
+        self._keys.some_lost()
 
     def release(self) -> None:
         """Let go of the caller, because this process stops. Never blocks.
@@ -341,12 +342,7 @@ class Call:
         self._keys.close()
 
     async def _play(
-        self,
-        prompts: Sequence[str],
-        *,
-        barge_in: bool,
-        deaf_words: Sequence[str] = (),
-        then: float | None = None,
+        self, prompts: Sequence[str], *, barge_in: bool, deaf_words: Sequence[str] = (), then: float | None = None
     ) -> bool:
         """Play one list of prompts. `then`: seconds of silence after them. False when it failed."""
         playing = self._player.play(

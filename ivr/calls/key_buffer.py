@@ -15,6 +15,9 @@ HASTY: Final = 0.25
 """Seconds. A key that comes twice within less, and faster than its caller's pace allows, was doubled."""
 HASTY_PACES: Final = 0.6  # of the caller's usual gap between two different keys
 MOST_REMEMBERED: Final = 40  # digits, whose pace is judged
+HURRIED: Final = 2.0
+"""Seconds without a key in which a number is over, after events were lost: its other keys may have been among them."""
+HURRIED_FOR: Final = 10.0  # seconds from the loss, the time that a number takes
 LATE_HASH: Final = 2.0  # seconds after the last digit in which a '#' still belongs to that number
 
 
@@ -29,6 +32,7 @@ class KeyBuffer:
         self._stray_until = float("-inf")
         self._stray_seconds = 0.0
         self._late_until = float("-inf")
+        self._hurried_until = float("-inf")
         self._pressed: deque[tuple[float, str]] = deque(maxlen=MOST_REMEMBERED)
         self.any_late = False
         """Whether digits followed a number that was taken as complete. See `expect_no_more`."""
@@ -60,20 +64,28 @@ class KeyBuffer:
 
     def close(self) -> None:
         """End the wait for a key, if there is one."""
-        if self._waiter and not self._waiter.done():
-            self._waiter.set_result(None)
+        if self._waiter:
+            _resolve(self._waiter)
 
     def take(self) -> str | None:
         """Return the next key, None if there is none."""
         return self._keys.popleft() if self._keys else None
 
     async def wait(self, seconds: float) -> None:
-        """Wait until a key is there, `close` is called, or the time has passed."""
+        """Wait until a key is there, `close` is called, or the time has passed. See `some_lost`."""
         if self._keys:
             return
+        if self._clock() < self._hurried_until:
+            seconds = min(seconds, HURRIED)
         self._waiter = asyncio.get_running_loop().create_future()
         await asyncio.wait((self._waiter,), timeout=seconds)
         self._waiter = None
+
+    def some_lost(self) -> None:
+        """Note that events were lost, keys perhaps among them. A caller who has keyed is then asked again sooner."""
+        self._hurried_until = self._clock() + HURRIED_FOR
+        if self._waiter:
+            asyncio.get_running_loop().call_later(HURRIED, _resolve, self._waiter)
 
     def forget(self, *, stray: float = 0.0) -> None:
         """Drop the keys. Keys within `stray` seconds from now, or from the last such key, are dropped too.
@@ -110,3 +122,8 @@ class KeyBuffer:
             self._number_ended_at = self._clock()
         elif self._keys[0] == "#":
             self._keys.popleft()
+
+
+def _resolve(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
