@@ -12,6 +12,7 @@ from desk.settings.group import PREFIX, Group, Port, Secret, check_both, prefix
 
 Encryption: TypeAlias = Literal["off", "phones", "all"]
 SWITCHBOARD_NUMBER: Final = re.compile(r"\+?[0-9]{3,15}", re.ASCII)
+ADDRESS: Final = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?", re.ASCII)
 PRIVATE_NETWORKS: Final = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
 
 
@@ -61,7 +62,8 @@ class SipSettings(Group):
         "",
         description=(
             "`host` or `host:port` of a Kamailio before this Asterisk (docs/operations.md#more-than-one-machine): it "
-            "marks the telephone company's calls, and phones and, without TRUNK, patients are called through it."
+            "marks the telephone company's calls, and phones and, without TRUNK, patients are called through it. Two "
+            "with a comma between: patients are called through the first that answers."
         ),
     )
     proxy_mark: Secret = Field(
@@ -89,9 +91,14 @@ class SipSettings(Group):
     )
 
     @property
-    def way_out(self) -> str:
-        """The address that calls to patients go to: the trunk's, or else the proxy's."""
-        return self.trunk or self.proxy
+    def ways_out(self) -> tuple[str, ...]:
+        """The addresses that calls to patients go to: the trunk's, or else the proxies'."""
+        return tuple(filter(None, (self.trunk or self.proxy).split(",")))
+
+    @property
+    def in_clear(self) -> bool:
+        """Whether Asterisk takes SIP without TLS. A proxy before encrypted phones brings the trunk's calls over TLS."""
+        return self.encryption == "off" or (self.encryption == "phones" and not self.proxy)
 
     @property
     def rtp_range(self) -> tuple[int, int]:
@@ -112,14 +119,18 @@ class SipSettings(Group):
             raise SettingsError(
                 f"{PREFIX}SIP_PROXY_MARK must be 32 letters and digits or more, as MARK in the proxy's local.cfg."
             )
-        if self.encryption != "off" and self.proxy:
-            raise SettingsError(f"{PREFIX}SIP_PROXY needs {PREFIX}SIP_ENCRYPTION=off: the proxy carries SIP over UDP.")
+        if self.encryption == "phones" and self.proxy and self.trunk:
+            raise SettingsError(
+                f"{PREFIX}TRUNK must be empty with {PREFIX}SIP_PROXY and {PREFIX}SIP_ENCRYPTION=phones: patients are "
+                "called through the proxy."
+            )
 
     @field_validator("trunk", "proxy")
     @classmethod
     def _host_and_port(cls, address: str, info: ValidationInfo) -> str:
-        if address and not re.fullmatch(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?", address, re.ASCII):
-            whose = "your telephone company's SIP trunk" if info.field_name == "trunk" else "the SIP proxy"
+        is_trunk = info.field_name == "trunk"
+        if address and not all(map(ADDRESS.fullmatch, [address] if is_trunk else address.split(","))):
+            whose = "your telephone company's SIP trunk" if is_trunk else "the SIP proxy"
             raise ValueError(f"write the host, or host:port, of {whose}")
         return address
 

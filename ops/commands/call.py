@@ -111,7 +111,7 @@ def _ask_identity() -> str:
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
     """Return a context that trusts exactly Asterisk's certificate, where only encrypted calls are accepted."""
-    if settings.sip.encryption != "all" or settings.sip.tls_cert_file is None:
+    if settings.sip.in_clear or settings.sip.tls_cert_file is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False  # we call an address, not a name

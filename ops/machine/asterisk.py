@@ -298,7 +298,7 @@ def check_ports(settings: Settings) -> None:
 
 def _taken_port(settings: Settings) -> str | None:
     wanted = [(socket.SOCK_STREAM, "127.0.0.1", settings.ari.port, "INNRINGING_ARI_PORT")]
-    if settings.sip.encryption != "all":
+    if settings.sip.in_clear:
         wanted.append((socket.SOCK_DGRAM, settings.sip.host, settings.sip.port, "INNRINGING_SIP_PORT"))
     if settings.sip.encryption != "off":
         wanted.append((socket.SOCK_STREAM, settings.sip.host, settings.sip.tls_port, "INNRINGING_SIP_TLS_PORT"))

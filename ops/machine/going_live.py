@@ -29,10 +29,10 @@ def switchboard_faults(settings: Settings, dialplan: Path, *, own: Path, root: P
                 f"not set: when the service can't answer, no one does. Write a number, or the phone {UNTOUCHED[6:]}"
             )
             yield FileFault(f"{PREFIX}SWITCHBOARD", None, reason)
-        elif "@trunk" in named[-1] and not settings.sip.way_out:
+        elif "@trunk" in named[-1] and not settings.sip.ways_out:
             reason = f"SWITCHBOARD={named[-1]} is called through the trunk, and {PREFIX}TRUNK is not set"
             yield FileFault(shown(dialplan / "extensions.conf", root), None, reason)
-    elif SWITCHBOARD_NUMBER.fullmatch(value) and not settings.sip.way_out:
+    elif SWITCHBOARD_NUMBER.fullmatch(value) and not settings.sip.ways_out:
         yield FileFault(f"{PREFIX}SWITCHBOARD", None, f"a number is called through the trunk: set {PREFIX}TRUNK")
     elif not SWITCHBOARD_NUMBER.fullmatch(value):
         with suppress(OSError, UnicodeError):
@@ -45,7 +45,7 @@ def trial_settings(settings: Settings) -> Iterator[FileFault]:
     if _is_loopback(settings.sip.host):
         reason = f"{settings.sip.host} is this machine alone: write the address that the telephone company reaches"
         yield FileFault(f"{PREFIX}SIP_HOST", None, reason)
-    if not settings.sip.way_out:
+    if not settings.sip.ways_out:
         yield FileFault(f"{PREFIX}TRUNK", None, "not set: no patient can be called (docs/carriers.md)")
     if settings.sip.encryption == "off" and "sip_encryption" not in settings.names_set():
         reason = "not set: calls are in clear. Write phones or all; or off, if that is what you have decided"

@@ -10,7 +10,7 @@ from typing import Self
 
 from desk.settings.child_environment import child_environment
 from ops.machine import tree
-from ops.machine.kamailio_files import CONFIGURATION, put, write
+from ops.machine.kamailio_files import CONFIGURATION, OwnTls, put, write
 
 START_LIMIT = 20.0
 STOP_LIMIT = 10.0
@@ -24,15 +24,22 @@ class Kamailio:
     """A Kamailio with its files in `folder`. Addresses are `host:port`. Use as a context manager."""
 
     def __init__(
-        self, folder: Path, *, listen: str, nodes: Sequence[str], trunk: Sequence[str], mark: str = "0" * 32
+        self,
+        folder: Path,
+        *,
+        listen: str,
+        nodes: Sequence[str],
+        trunk: Sequence[str],
+        mark: str = "0" * 32,
+        tls: OwnTls | None = None,
     ) -> None:
         """`nodes`: the Asterisks' SIP addresses. `trunk`: the telephone company's.
 
-        `mark`: the nodes' `sip_proxy_mark`.
+        `mark`: the nodes' `sip_proxy_mark`. With `tls` it listens over TLS alone, but for the telephone company.
         """
         self.folder, self.listen = folder, listen
         folder.mkdir(parents=True, exist_ok=True)
-        write(folder, listen=listen, nodes=nodes, trunk=trunk, mark=mark)
+        write(folder, listen=listen, nodes=nodes, trunk=trunk, mark=mark, tls=tls)
         put(folder, folder)
         self._child: subprocess.Popen[bytes] | None = None
 

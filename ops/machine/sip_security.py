@@ -51,10 +51,11 @@ def transports(settings: Settings, folder: Path) -> str:
 
     With encrypted phones and an unencrypted trunk, the trunk is identified by its address and everything else in clear
     is refused, also a registration with the right password. In the demo the trunk's address is that of the phones.
+    Behind a proxy the trunk's sound may be in clear, but all of SIP comes over TLS.
     """
     phones, encrypted_trunk = settings.sip.encryption != "off", settings.sip.encryption == "all"
     parts = []
-    if not encrypted_trunk:  # with full encryption nothing comes in clear
+    if settings.sip.in_clear:
         bind = address(settings.sip.host, settings.sip.port)
         parts += [
             f"[transport-{each}]\ntype=transport\nprotocol={each}\nbind={bind}\n{trunk.public_address(settings)}"
@@ -67,7 +68,7 @@ def transports(settings: Settings, folder: Path) -> str:
     options = by_proxy + trunk.endpoint_options(settings)
     parts.append(f"[trunk-security](!)\n{ENCRYPTED if encrypted_trunk else PLAIN}{options}")
     parts += trunk.sections(settings)
-    refuses = phones and not encrypted_trunk and not settings.demo
+    refuses = phones and settings.sip.in_clear and not settings.demo
     order = "ip,header,username" if refuses else "username,header,ip"
     parts.append(f"[identification](!)\nendpoint_identifier_order={order}\n")
     parts += [IN_CLEAR] if refuses else []

@@ -19,19 +19,19 @@ def endpoint_options(settings: Settings) -> str:
 
 def sections(settings: Settings) -> list[str]:
     """Return the trunk's address, and its account and registration where they are set."""
-    trunk, host = settings.trunk, settings.sip.way_out
-    encrypted = settings.sip.encryption == "all"
-    uri = f"sip:{host}" + (r"\;transport=tls" if encrypted else "")  # a bare semicolon starts a comment
-    contact = f"contact={uri}\nqualify_frequency={trunk.qualify}\n" if host else ""
-    parts = [f"[trunk]\ntype=aor\n{contact}"]
+    trunk, hosts = settings.trunk, settings.sip.ways_out
+    encrypted = not settings.sip.in_clear
+    secure = r"\;transport=tls" if encrypted else ""  # a bare semicolon starts a comment
+    contacts = "".join(f"contact=sip:{host}{secure}\n" for host in hosts)
+    parts = [f"[trunk]\ntype=aor\n{contacts}" + (f"qualify_frequency={trunk.qualify}\n" if hosts else "")]
     if trunk.user and trunk.password:
         password = trunk.password.get_secret_value().replace(";", "\\;")
         parts.append(f"[{ACCOUNT}]\ntype=auth\nauth_type=userpass\nusername={trunk.user}\npassword={password}\n")
     if trunk.registers and settings.sip.trunk:
-        domain = trunk.from_domain or host
+        domain = trunk.from_domain or settings.sip.trunk
         parts.append(
             f"[trunk]\ntype=registration\ntransport={'transport-tls' if encrypted else 'transport-udp'}\n"
-            f"outbound_auth={ACCOUNT}\nserver_uri={uri}\nclient_uri=sip:{trunk.user}@{domain}\n"
+            f"outbound_auth={ACCOUNT}\nserver_uri=sip:{settings.sip.trunk}{secure}\nclient_uri=sip:{trunk.user}@{domain}\n"
             # with a line its calls are recognised wherever they come from
             f"contact_user={trunk.user}\nexpiration=300\nline=yes\nendpoint=trunk\nauth_rejection_permanent=no\n{RETRY}"
         )

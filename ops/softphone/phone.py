@@ -40,7 +40,7 @@ class Phone(asyncio.DatagramProtocol):
         tls: ssl.SSLContext | None = None,
         encrypted: bool | None = None,
     ) -> None:
-        """`own_port` is our UDP port, 0 for any free one.
+        """`own_port` is our port, 0 for any free one.
 
         With `tls`, SIP runs over TLS, and the context says which certificates to trust. `encrypted` means sound over
         SRTP; the default is SRTP where SIP runs over TLS.
@@ -62,7 +62,8 @@ class Phone(asyncio.DatagramProtocol):
 
     async def __aenter__(self) -> Self:
         if self._tls is not None:
-            self._wire = await TlsWire.open(*self._to, self._tls, self._receive)
+            own = (self.host, self._own_port) if self._own_port else None
+            self._wire = await TlsWire.open(*self._to, self._tls, self._receive, own=own)
             self.host, self.port = self._wire.sockname
             return self
         loop = asyncio.get_running_loop()

@@ -26,10 +26,21 @@ class TlsWire:
         self._reading = asyncio.create_task(_read(reader, receive))
 
     @classmethod
-    async def open(cls, host: str, port: int, context: ssl.SSLContext, receive: Callable[[bytes], None]) -> Self:
-        """Connect. Raises NoSipResponse if there is no server, or if `context` does not trust its certificate."""
+    async def open(
+        cls,
+        host: str,
+        port: int,
+        context: ssl.SSLContext,
+        receive: Callable[[bytes], None],
+        *,
+        own: tuple[str, int] | None = None,
+    ) -> Self:
+        """Connect, from our `own` address if one is set.
+
+        Raises NoSipResponse if there is no server, or if `context` does not trust its certificate.
+        """
         try:
-            reader, writer = await asyncio.open_connection(host, port, ssl=context, limit=LONGEST)
+            reader, writer = await asyncio.open_connection(host, port, ssl=context, limit=LONGEST, local_addr=own)
         except ssl.SSLCertVerificationError as error:
             raise NoSipResponse(f"The certificate at {host}:{port} is not trusted: {error.verify_message}.") from error
         except OSError as error:

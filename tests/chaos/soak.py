@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,7 +136,8 @@ def main() -> None:
                 soak(system, url, folder, calls=given.calls, size=given.batch, rate=given.rate)
             )
     grew = {name: found for name, got in samples.items() if name != "Asterisk" and (found := growing(got))}
-    print(f"lost, doubled or wrong: {len(wrong)} {wrong[:10] or ''}; grew: {grew or 'nothing'}")
+    kinds = Counter(each.rpartition(": ")[2] for each in wrong)
+    print(f"lost, doubled or wrong: {len(wrong)} {dict(kinds) or ''} {wrong[:10] or ''}; grew: {grew or 'nothing'}")
     print(f"load {os.getloadavg()[0]:.1f}")
     sys.exit(1 if wrong or grew else 0)
 

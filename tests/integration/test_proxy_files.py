@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from ops.machine import tree
-from ops.machine.kamailio_files import LOCAL, NODES, faults
+from ops.machine.kamailio_files import AUTHORITIES, CERTIFICATE, KEY, LOCAL, NODES, faults, put
+from tests.support.certificates import make_certificate
 
 MARK = "m" * 32
 GOOD = f"""\
@@ -60,3 +61,31 @@ def test_name_that_is_not_defined_is_found(folder: Path) -> None:
 def test_missing_file_is_found(folder: Path) -> None:
     (folder / NODES).unlink()
     assert found(folder) == [(NODES, None)]
+
+
+@pytest.fixture
+def with_tls(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = make_certificate(tmp_path_factory.mktemp("certificate"))
+    for name, source in ((CERTIFICATE, made.certificate), (KEY, made.key), (AUTHORITIES, made.authority)):
+        (folder / name).write_bytes(source.read_bytes())
+    local = GOOD.replace("udp:192.0.2.1:5060", "tls:192.0.2.1:5061") + "#!define WITH_TLS\n"
+    (folder / LOCAL).write_text(local, encoding="utf-8")
+    nodes = LIST.replace("11:5060", "11:5061;transport=tls").replace("12:5060", "12:5061;transport=tls")
+    (folder / NODES).write_text(nodes, encoding="utf-8")
+    return folder
+
+
+def test_files_with_tls_are_in_order_and_all_copied(with_tls: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    assert found(with_tls) == []
+    target = tmp_path_factory.mktemp("copy")
+    put(with_tls, target)
+    assert {CERTIFICATE, KEY, AUTHORITIES, "tls.cfg"} < {each.name for each in target.iterdir()}
+
+
+def test_mistakes_of_tls_are_found(with_tls: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    other = make_certificate(tmp_path_factory.mktemp("other"))
+    (with_tls / KEY).write_bytes(other.key.read_bytes())
+    assert found(with_tls) == [(CERTIFICATE, None)]
+    (with_tls / AUTHORITIES).unlink()
+    (with_tls / NODES).write_text(LIST, encoding="utf-8")
+    assert found(with_tls) == [(NODES, 2), (NODES, 3), (CERTIFICATE, None), (AUTHORITIES, None)]

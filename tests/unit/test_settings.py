@@ -248,17 +248,22 @@ def test_trunk_is_a_host_with_an_optional_port() -> None:
 
 
 @pytest.mark.usefixtures("keys")
-def test_proxy_is_a_host_with_an_optional_port_and_carries_no_tls(tmp_path: Path) -> None:
+def test_proxy_is_a_host_with_an_optional_port_or_two(tmp_path: Path) -> None:
     mark = {"sip_proxy_mark": "a" * 32}
-    assert Settings.load(sip_proxy="192.0.2.7:5070", **mark).sip.proxy == "192.0.2.7:5070"
+    for good in ("192.0.2.7:5070", "[2001:db8::7]:5070", "192.0.2.7:5070,192.0.2.8"):
+        assert Settings.load(sip_proxy=good, **mark).sip.ways_out == tuple(good.split(","))
+    for bad in ("192.0.2.7,", "192.0.2.7, 192.0.2.8", "[2001:db8::7", "2001:db8::7"):
+        with pytest.raises(SettingsError, match="INNRINGING_SIP_PROXY"):
+            Settings.load(sip_proxy=bad, **mark)
     for bad in ("", "a" * 31, "a" * 32 + "\n", "a" * 32 + ";"):
         with pytest.raises(SettingsError, match="INNRINGING_SIP_PROXY_MARK"):
             Settings.load(sip_proxy="192.0.2.7", sip_proxy_mark=bad or None)
     with pytest.raises(SettingsError, match="INNRINGING_SIP_PROXY"):
         Settings.load(sip_proxy="sip:example.org")
     encrypted = {"sip_encryption": "phones", "sip_tls_cert_file": tmp_path / "c", "sip_tls_key_file": tmp_path / "k"}
-    with pytest.raises(SettingsError, match="INNRINGING_SIP_PROXY needs INNRINGING_SIP_ENCRYPTION=off"):
-        Settings.load(sip_proxy="192.0.2.7", **mark, **encrypted)
+    assert not Settings.load(sip_proxy="192.0.2.7", **mark, **encrypted).sip.in_clear
+    with pytest.raises(SettingsError, match="INNRINGING_TRUNK must be empty with INNRINGING_SIP_PROXY"):
+        Settings.load(sip_proxy="192.0.2.7", trunk="192.0.2.9", **mark, **encrypted)
 
 
 @pytest.mark.usefixtures("keys")
@@ -269,6 +274,17 @@ def test_transports_behind_a_proxy_trust_its_mark_and_call_through_it() -> None:
     assert "contact=sip:192.0.2.7:5070\n" in behind
     assert f"endpoint=trunk\nmatch_header=X-Innringing-Trunk: {'a' * 32}\n" in behind
     assert behind.count("rewrite_contact=no\n") == 2
+    two = transports(Settings.load(sip_proxy="192.0.2.7,192.0.2.8", sip_proxy_mark="a" * 32), Path())
+    assert "contact=sip:192.0.2.7\ncontact=sip:192.0.2.8\nqualify" in two
+
+
+@pytest.mark.usefixtures("keys")
+def test_proxy_before_encrypted_phones_brings_all_over_tls(tmp_path: Path) -> None:
+    given = {"sip_tls_cert_file": tmp_path / "c", "sip_tls_key_file": tmp_path / "k", "sip_encryption": "phones"}
+    written = transports(Settings.load(sip_proxy="192.0.2.7:5061", sip_proxy_mark="a" * 32, **given), Path())
+    assert "protocol=udp" not in written and "protocol=tls" in written and "plain-sip-refused" not in written
+    assert r"contact=sip:192.0.2.7:5061\;transport=tls" in written
+    assert "[trunk-security](!)\nmedia_encryption=no" in written
 
 
 @pytest.mark.usefixtures("keys")
