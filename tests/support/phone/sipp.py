@@ -10,6 +10,7 @@ from ops.machine import tree
 from tests.support.ports import free_port
 
 KEY_MS = 120  # followed by a pause of the same length; the payload type is 96 unless a third value is set
+_TARGET = "sip:[service]@[remote_ip]:[remote_port]"
 _SCENARIO = """<?xml version="1.0" encoding="ISO-8859-1" ?>
 <scenario name="patient">
   <send retrans="500"><![CDATA[
@@ -37,11 +38,11 @@ a=fmtp:96 0-16
   <recv response="100" optional="true"/>
   <recv response="180" optional="true"/>
   <recv response="183" optional="true"/>
-  <recv response="200"/>
+  <recv response="200" rrs="true"/>
   <send><![CDATA[
-ACK sip:[service]@[remote_ip]:[remote_port] SIP/2.0
+ACK {target} SIP/2.0
 Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
-From: "[field2]" <sip:[field0]@[local_ip]:[local_port]>;tag=[pid]s[call_number]
+{routes}From: "[field2]" <sip:[field0]@[local_ip]:[local_port]>;tag=[pid]s[call_number]
 To: <sip:[service]@[remote_ip]:[remote_port]>[peer_tag_param]
 Call-ID: [call_id]
 CSeq: 1 ACK
@@ -85,18 +86,20 @@ async def ring(
     before_keys: float = 0.5,
     named: bool = False,
     seconds: int = 300,
+    own: str = "127.0.0.1",
+    proxy: str = "",
 ) -> Outcome:
     """Let each (number, digits) of `callers` call `extension` once, with `rate` new calls a second.
 
     `named`: the digits are the caller's shown name too, for a dialplan to compare (the bench). sipp gives up after
-    `seconds`.
+    `seconds`. `own`: the callers' address. `proxy`: the address that they call, if it is another machine's.
     """
-    scenario, data, statistics = _write(folder, callers, before_keys, named=named)
+    scenario, data, statistics = _write(folder, callers, before_keys, named=named, routed=bool(proxy))
     command = [
         str(tree.program("sipp")),
-        f"127.0.0.1:{sip_port}",
+        f"{proxy or '127.0.0.1'}:{sip_port}",
         *("-sf", str(scenario), "-inf", str(data), "-s", extension),
-        *("-i", "127.0.0.1", "-p", str(free_port(socket.SOCK_DGRAM)), "-mi", "127.0.0.1"),
+        *("-i", own, "-p", str(free_port(socket.SOCK_DGRAM)), "-mi", own),
         *("-mp", str(30000 + free_port(socket.SOCK_DGRAM) % 100 * 20), "-m", str(len(callers)), "-l", "2000"),
         *("-r", f"{rate:g}", "-trace_stat", "-stf", str(statistics), "-fd", "1", "-nostdin", "-timeout", f"{seconds}s"),
     ]
@@ -116,11 +119,12 @@ async def ring(
 
 
 def _write(
-    folder: Path, callers: Sequence[tuple[str, str]], before_keys: float, *, named: bool
+    folder: Path, callers: Sequence[tuple[str, str]], before_keys: float, *, named: bool, routed: bool
 ) -> tuple[Path, Path, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     scenario, data, statistics = folder / "patient.xml", folder / "callers.csv", folder / "statistics.csv"
-    scenario.write_text(_SCENARIO.format(before=int(before_keys * 1000), key=KEY_MS))
+    way = {"target": "[next_url]", "routes": "[routes]\n"} if routed else {"target": _TARGET, "routes": ""}
+    scenario.write_text(_SCENARIO.format(before=int(before_keys * 1000), key=KEY_MS, **way))
     lines = [f"{number};{digits};{digits if named else 'sipp'};\n" for number, digits in callers]
     data.write_text("SEQUENTIAL\n" + "".join(lines))
     statistics.unlink(missing_ok=True)
