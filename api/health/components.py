@@ -13,7 +13,7 @@ from api.health.readiness import (
     check_clock,
     check_database,
     check_flood,
-    check_phone_door,
+    check_phone_doors,
     check_standby,
     check_trunk,
 )
@@ -85,7 +85,7 @@ async def components(services: CheckedServices) -> dict[str, Component]:
     found = {
         "database": database,
         "asterisk": asterisk,
-        "phone_door": await check_phone_door(services.controllers, services.lease_clock.now()),
+        **await check_phone_doors(services.controllers, services.lease_clock.now()),
         "standby": standby,
         **(await asked.check(services.departments().all()) if asterisk.ok else telephony.unknown("not known")),
         "clock": clock,

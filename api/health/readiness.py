@@ -4,7 +4,7 @@ Details are fixed sentences without addresses, passwords or text of another syst
 name the line and its fault.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from desk.connections.health import Component
 from desk.connections.standby import standby_answers
 from desk.connections.tls import client_context
 from desk.controllers.controllers import Controllers
-from desk.controllers.model import LEASE
+from desk.controllers.model import LEASE, ControllerLease, Load
 from desk.database.deadline import within
 from desk.database.errors import StorageUnavailable
 from desk.departments.departments import Departments
@@ -100,21 +100,30 @@ async def check_clock(clock: ClockCheck) -> Component:
     return Component(True, "agrees with what is stored" if state.skew is None else "agrees with the database's")
 
 
-async def check_phone_door(controllers: Controllers, now: datetime) -> Component:
+async def check_phone_doors(controllers: Controllers, now: datetime) -> dict[str, Component]:
     """Check that each Asterisk's controller gives signs of life, and that its spool is in order. Never raises."""
     try:
         leases = await within(DATABASE_SECONDS, controllers.all(SYSTEM))
     except StorageUnavailable:
-        return Component(False, "unknown while the database can't be reached")
+        unknown = Component(False, "unknown while the database can't be reached")
+        return {"phone_door": unknown, "spool": unknown}
+    return {"phone_door": _phone_door(leases, now), "spool": _spool([lease.load for lease in leases])}
+
+
+def _phone_door(leases: Sequence[ControllerLease], now: datetime) -> Component:
     if not leases:
         return Component(False, "no phone door has connected to an Asterisk yet")
     silent = sum(now - lease.seen_at > LEASE for lease in leases)
     if silent:
         return Component(False, f"{silent} of {len(leases)} phone doors have been silent for over {LEASE.seconds} s")
-    if damaged := sum(lease.load.damaged for lease in leases):
+    return Component(True, "answers")
+
+
+def _spool(loads: Sequence[Load]) -> Component:
+    if damaged := sum(load.damaged for load in loads):
         return Component(False, f"{damaged} files were set aside in the spool (docs/operations.md)")
-    waiting = sum(lease.load.spooled for lease in leases)
-    return Component(True, f"answers; {waiting} files wait in the spool" if waiting else "answers")
+    waiting = sum(load.spooled for load in loads)
+    return Component(True, f"{waiting} files wait in it" if waiting else "empty")
 
 
 async def check_audit(fallback: AuditFallback, anchor_fault: AnchorFault | None = None) -> Component:

@@ -27,14 +27,17 @@ STATUSES: Final[Statuses] = {
 Inside = Annotated[Services, Depends(services_of)]
 
 
-NEEDED: Final = ("database", "asterisk", *telephony.NAMES)
-"""The components without which no caller is served."""
+NEEDED: Final = ("database", "asterisk", "phone_door", *telephony.NAMES)
+"""The components without which a caller meets the standby, the switchboard or no one."""
 
 
 @router.get("/healthz", operation_id="getHealth")
 @unaudited("says only that the process lives; machines ask every few seconds")
 async def alive() -> LivenessOut:
-    """Answer. This says nothing about the database or Asterisk, which a restart would not fix."""
+    """Answer. This says nothing about the database or Asterisk, which a restart would not fix.
+
+    A load balancer before several web doors asks this: agents need theirs most while no caller is served.
+    """
     return LivenessOut(alive=True)
 
 
@@ -45,10 +48,10 @@ async def alive() -> LivenessOut:
 )
 @unaudited("says whether dependencies answer; machines ask every few seconds")
 async def ready(services: Inside, response: Response) -> ReadinessOut:
-    """Report whether a caller is served: 503 when the database, Asterisk, or what a call needs of it is missing.
+    """Report whether callers are served: 503 when the database, Asterisk, a phone door or what a call needs is missing.
 
-    A missing standby, a clock in doubt, mistakes in operators' files and trouble with SMS are reported too, but do not
-    make the service unready.
+    For alarms. A missing standby, a clock in doubt, mistakes in operators' files and trouble with SMS are reported too,
+    but do not make the service unready.
     """
     parts = await components(services)
     answer = ReadinessOut(

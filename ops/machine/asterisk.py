@@ -304,6 +304,8 @@ def _taken_port(settings: Settings) -> str | None:
         wanted.append((socket.SOCK_STREAM, settings.sip.host, settings.sip.tls_port, "INNRINGING_SIP_TLS_PORT"))
     for kind, host, port, name in wanted:
         if not port_is_free(kind, host, port):
+            if not port_is_free(kind, host, 0):
+                return f"{host} is no address of this machine: set INNRINGING_SIP_HOST to one that it has"
             protocol = "UDP" if kind == socket.SOCK_DGRAM else "TCP"
             return f"{protocol} port {port} on {host} is taken: set {name} to another"
     return None

@@ -74,7 +74,12 @@ POSTGRES = Recipe(
     ("postgres.packages",),
     in_place=("usr/lib/postgresql/17/bin/postgres", "usr/lib/postgresql/17/bin/initdb"),
 )
-PROMETHEUS = Recipe("prometheus", "trixie", ("prometheus.packages",), programs={"promtool": "usr/bin/promtool"})
+PROMETHEUS = Recipe(
+    "prometheus",
+    "trixie",
+    ("prometheus.packages",),
+    programs={"prometheus": "usr/bin/prometheus", "promtool": "usr/bin/promtool"},
+)
 PGBOUNCER = Recipe("pgbouncer", "trixie", ("pgbouncer.packages",), programs={"pgbouncer": "usr/sbin/pgbouncer"})
 KAMAILIO = Recipe(
     "kamailio",

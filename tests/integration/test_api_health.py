@@ -99,6 +99,7 @@ async def ready(migrated_url: str, var_dir: Path, port: int) -> tuple[int, dict[
     async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0) as standby:
         standby_port = standby.sockets[0].getsockname()[1]
         async with open_world(migrated_url, var_dir, ari_port=port, standby_port=standby_port) as world:
+            await world.services.controllers.take(SYSTEM, "asterisk-1", "one/x", Load(calls=0, spooled=0, damaged=0))
             answer = await world.client.get("/readyz")
     said = {name: part["detail"] for name, part in answer.json()["components"].items()}
     assert answer.json()["ready"] is (answer.status_code == 200)
@@ -118,7 +119,8 @@ async def test_ready_when_database_and_asterisk_answer(migrated_url: str, tmp_pa
         {
             "database": "takes writes",
             "asterisk": "answers",
-            "phone_door": "no phone door has connected to an Asterisk yet",
+            "phone_door": "answers",
+            "spool": "empty",
             "standby": "answers",
             "numbers": "each department's number leads into the conversation",
             "sip": "listens",
@@ -154,6 +156,7 @@ async def test_not_ready_when_a_caller_is_not_served(
         fake_asterisk(ari(password=KEYS["ari_password"], served=served)) as port,
         open_world(database, tmp_path, ari_port=port) as world,
     ):
+        await world.services.controllers.take(SYSTEM, "asterisk-1", "one/x", Load(calls=0, spooled=0, damaged=0))
         answer = await world.client.get("/readyz")
         metrics = await world.client.get("/metrics")
     components = answer.json()["components"]
@@ -192,27 +195,50 @@ async def test_not_ready_when_asterisk_is_gone(migrated_url: str, tmp_path: Path
     assert said["database"] == "takes writes"
 
 
-async def phone_door(world: World) -> dict[str, object]:
-    component: dict[str, object] = (await world.client.get("/readyz")).json()["components"]["phone_door"]
+async def reported(world: World, name: str = "phone_door") -> dict[str, object]:
+    component: dict[str, object] = (await world.client.get("/readyz")).json()["components"][name]
     return component
 
 
 async def test_phone_doors_heartbeat_calls_and_spool_are_in_readiness_and_metrics(world: World) -> None:
     controllers, clock = world.services.controllers, world.clock
     await controllers.take(SYSTEM, "asterisk-1", "one/x", Load(calls=3, spooled=0, damaged=0))
-    assert await phone_door(world) == {"ok": True, "detail": "answers"}
+    assert await reported(world) == {"ok": True, "detail": "answers"}
+    assert await reported(world, "spool") == {"ok": True, "detail": "empty"}
     await controllers.renew(SYSTEM, "asterisk-1", "one/x", Load(calls=3, spooled=4, damaged=0))
-    assert await phone_door(world) == {"ok": True, "detail": "answers; 4 files wait in the spool"}
+    assert await reported(world, "spool") == {"ok": True, "detail": "4 files wait in it"}
     await controllers.renew(SYSTEM, "asterisk-1", "one/x", Load(calls=3, spooled=4, damaged=1))
-    assert (await phone_door(world))["ok"] is False
+    assert (await reported(world, "spool"))["ok"] is False
+    assert (await reported(world))["ok"] is True
     metrics = (await world.client.get("/metrics")).text
     assert 'innringing_phone_door_calls{asterisk="asterisk-1"} 3.0' in metrics
     assert 'innringing_spool_files{asterisk="asterisk-1"} 4.0' in metrics
     assert 'innringing_spool_damaged_files{asterisk="asterisk-1"} 1.0' in metrics
     clock.advance(LEASE + timedelta(seconds=5))
-    assert await phone_door(world) == {"ok": False, "detail": "1 of 1 phone doors have been silent for over 10 s"}
+    assert await reported(world) == {"ok": False, "detail": "1 of 1 phone doors have been silent for over 10 s"}
     silent = (await world.client.get("/metrics")).text
     assert 'innringing_phone_door_silent_seconds{asterisk="asterisk-1"} 15.0' in silent
+
+
+async def test_silent_phone_door_is_an_alarm_while_its_asterisk_still_has_its_connection(tmp_path: Path) -> None:
+    """A process that hangs keeps its websocket, so Asterisk finds nothing wrong."""
+    database = await migrated(tmp_path)
+    async with (
+        fake_asterisk(ari(password=KEYS["ari_password"])) as port,
+        open_world(database, tmp_path, ari_port=port) as world,
+    ):
+        load = Load(calls=0, spooled=0, damaged=0)
+        await world.services.controllers.take(SYSTEM, "asterisk-1", "one/x", load)
+        assert (await world.client.get("/readyz")).status_code == 200
+        world.clock.advance(LEASE + timedelta(seconds=1))
+        answer = await world.client.get("/readyz")
+        alive = await world.client.get("/healthz")
+        metrics = (await world.client.get("/metrics")).text
+        assert answer.status_code == 503 and answer.json()["components"]["conversation"]["ok"]
+        assert alive.status_code == 200, "a load balancer leaves agents their web door"
+        assert 'innringing_component_ok{component="phone_door"} 0.0' in metrics
+        await world.services.controllers.renew(SYSTEM, "asterisk-1", "one/x", load)
+        assert (await world.client.get("/readyz")).status_code == 200
 
 
 async def test_database_that_takes_no_writes_is_not_ready_and_says_why(world: World, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from api.health.readiness import check_flood
 from desk.access.actor import CALLER, SYSTEM, Actor
 from desk.access.errors import DepartmentNotAllowed, NotByEmergencyAccess
 from desk.access.permissions import Scope
@@ -144,6 +145,25 @@ async def test_flood_is_dealt_with_only_by_agents_of_the_department(desk: Callba
             await act(borrowed, "kirurgi")
     assert await desk.floods.waiting(SYSTEM) == {"kirurgi": 12}
     assert await desk.floods.waiting(other) == {}
+
+
+async def test_flood_ends_when_its_origin_is_blocked_and_agents_have_closed_it(
+    desk: CallbackServices, clock: FakeClock
+) -> None:
+    """docs/operations.md: the telephone company lets the origin through no more, and only the usual callers come."""
+    clock.set(TODAY - timedelta(hours=6))
+    await flood(desk, 40)
+    assert not (await check_flood(desk.floods)).ok
+    kari = as_agent("kari", Scope.of(["kirurgi"]))
+    assert (await desk.floods.close(kari, "kirurgi")).left == 0
+    assert (await check_flood(desk.floods)).detail == "no flood is suspected"
+    clock.advance(timedelta(hours=1, minutes=1))
+    usual = []
+    for n in range(500, 510):
+        usual.append((await rings(desk, n)).callback)
+        clock.advance(timedelta(minutes=6))
+    assert not any(each.suspected for each in usual)
+    assert (await check_flood(desk.floods)).ok
 
 
 async def test_flood_while_the_database_was_away_is_marked(desk: CallbackServices, clock: FakeClock) -> None:

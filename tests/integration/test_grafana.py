@@ -88,3 +88,55 @@ def test_prometheus_accepts_every_alert_and_every_expression(tmp_path: Path) -> 
         checked = subprocess.run([promtool, "check", "rules", file], capture_output=True, text=True, check=False)
         assert checked.returncode == 0, checked.stdout + checked.stderr
         assert f"{many} rules found" in checked.stdout
+
+
+def summary(name: str, **values: str) -> str:
+    """The words of an alert, with Prometheus' values in them."""
+    words = str(next(each["annotations"]["summary"] for each in alerts() if each["alert"] == name))
+    for place, value in values.items():
+        words = words.replace("{{ $" + place.replace("__", ".") + " }}", value)
+    return words
+
+
+def test_silent_phone_door_alarms_in_every_way_that_it_can_be_silent(tmp_path: Path) -> None:
+    """It hangs; it is restarted in time; the database does not answer either; the web door is gone too."""
+    silent, ok = "innringing_phone_door_silent_seconds", "innringing_component_ok"
+    fired = {
+        "InnringingPhoneDoorSilent": {"asterisk": "ward", "severity": "critical"},
+        "InnringingComponentNotOk": {"component": "phone_door", "severity": "critical"},
+        "InnringingNoMetrics": {"severity": "critical"},
+    }
+    words = {
+        "InnringingPhoneDoorSilent": summary("InnringingPhoneDoorSilent", labels__asterisk="ward", value="80"),
+        "InnringingComponentNotOk": summary("InnringingComponentNotOk", labels__component="phone_door"),
+        "InnringingNoMetrics": summary("InnringingNoMetrics"),
+    }
+    cases: list[tuple[dict[str, str], str, set[str]]] = [
+        ({f'{silent}{{asterisk="ward"}}': "0 5 20 35 50 65 80", f'{ok}{{component="x"}}': "1x20"}, "90s", {"Silent"}),
+        ({f'{silent}{{asterisk="ward"}}': "0 5 12 2 0 0 0", f'{ok}{{component="x"}}': "1x20"}, "90s", set()),
+        ({f'{ok}{{component="phone_door"}}': "1 0x20"}, "150s", {"ComponentNotOk"}),
+        ({f'{ok}{{component="phone_door"}}': "1 1 stale"}, "180s", {"NoMetrics"}),
+    ]
+    tests = [
+        {
+            "interval": "15s",
+            "input_series": [{"series": name, "values": values} for name, values in series.items()],
+            "alert_rule_test": [
+                {
+                    "eval_time": at,
+                    "alertname": name,
+                    "exp_alerts": [{"exp_labels": labels, "exp_annotations": {"summary": words[name]}}]
+                    if any(name.endswith(each) for each in expected)
+                    else [],
+                }
+                for name, labels in fired.items()
+            ],
+        }
+        for series, at, expected in cases
+    ]
+    file = tmp_path / "silent.yml"
+    rules = str(FOLDER / "alerts.yml")
+    file.write_text(json.dumps({"rule_files": [rules], "evaluation_interval": "15s", "tests": tests}), "utf-8")
+    promtool = ensure(PROMETHEUS) / "bin" / "promtool"
+    done = subprocess.run([promtool, "test", "rules", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
