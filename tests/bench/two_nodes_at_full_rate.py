@@ -89,7 +89,7 @@ class Callers:
         await asyncio.sleep(SETTLES)
         stored = await read_stored(self._nodes.one.system.settings, self._url)
         faults = [fault for number, identity in callers if (fault := fault_of(number, identity, stored))]
-        took = [seconds for number, _ in callers if (seconds := _took(stored, number)) is not None]
+        took = [each for number, _ in callers if (each := _took(stored, number)) is not None]
         slow = quantiles(took, n=100, method="inclusive")[-1] if len(took) > 1 else float("inf")
         waited = sum(map(throttled, self._groups)) - before
         run = Run(nodes, rate, len(callers), len(faults) + rung.failed, slow - self.usual, waited)
