@@ -198,7 +198,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="innringing-chaos-") as name, postgres.start(durable=True) as server:
         folder = Path(name)
         url = asyncio.run(create_database(server))
-        settings = {"database_url": url, "rtp_ports": "10000-12999", "calls_at_once": str(2 * given.calls)}
+        settings = {
+            "database_url": url,
+            "rtp_ports": "10000-12999",
+            "calls_at_once": str(2 * given.calls + NORMAL_CALLS),
+        }
         run(machine_settings(folder, **settings), "migrate")
         run(machine_settings(folder), "prompts", "build", "--tools", str(tree.ensure(tree.ASTERISK) / "bin"))
         with running_system(folder, **settings) as system:
