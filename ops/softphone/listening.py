@@ -24,6 +24,7 @@ EXACT: Final = 0.97
 OPENING: Final = int(0.6 * RATE)
 BLOCK: Final = int(0.1 * RATE)
 SAME_START: Final = int(0.06 * RATE)  # two matches this close are the same sound
+SHORT, LONG = 16384, 32768  # samples of a block that is transformed at once
 QUIET: Final = 40.0  # root mean square below which a block is a pause, 16-bit scale
 Floats = NDArray[np.float64]
 
@@ -51,6 +52,7 @@ class PromptRecogniser:
     def __init__(self, prompts: Mapping[str, Samples]) -> None:
         self._prompts = {key: _without_offset(_trimmed(samples)) for key, samples in prompts.items()}
         self._prompts = {key: samples for key, samples in self._prompts.items() if len(samples) >= BLOCK}
+        self._openings = {key: _Opening(samples[:OPENING]) for key, samples in self._prompts.items()}
         self._lead = {key: len(samples) - len(_trimmed(samples, end=False)) for key, samples in prompts.items()}
 
     @classmethod
@@ -72,7 +74,7 @@ class PromptRecogniser:
     def _starts_like(self, key: str, other: str) -> bool:
         shorter, longer = sorted((self._prompts[key][:OPENING], self._prompts[other][:OPENING]), key=len)
         around = np.zeros(SAME_START)
-        return bool(_Spectrum(np.concatenate((around, longer, around))).peaks(shorter))
+        return bool(_Spectrum(np.concatenate((around, longer, around))).peaks(_Opening(shorter)))
 
     def recognise(self, samples: Samples) -> list[HeardPrompt]:
         """Find the prompts in a recording, in order and without overlaps."""
@@ -84,8 +86,7 @@ class PromptRecogniser:
         return [best.named(matches) for best in _without_overlaps(matches)]
 
     def _find(self, key: str, prompt: Floats, sound: Floats, spectrum: _Spectrum) -> Iterator[_Match]:
-        opening = prompt[: min(OPENING, len(prompt))]
-        for place in spectrum.peaks(opening):
+        for place in spectrum.peaks(self._openings[key]):
             heard, differs = _how_far(prompt, sound[place : place + len(prompt)])
             score = _correlation(prompt[:heard], sound[place : place + heard])
             runs_on = not differs and place + len(prompt) > len(sound)
@@ -126,40 +127,65 @@ class _Match:
         )
 
 
+class _Opening:
+    """The sound that a prompt starts with. Its Fourier transforms are computed once, for every recording."""
+
+    def __init__(self, samples: Floats) -> None:
+        self._shape = (samples - samples.mean()).astype(np.float32)
+        self._transformed: dict[int, NDArray[np.complex64]] = {}
+        self.strength = float(np.sqrt(np.sum(self._shape**2)))
+
+    def __len__(self) -> int:
+        return len(self._shape)
+
+    def transformed(self, size: int) -> NDArray[np.complex64]:
+        """Return the transform that correlates it with a block of `size` samples."""
+        if size not in self._transformed:
+            self._transformed[size] = np.conj(np.fft.rfft(self._shape, size))
+        return self._transformed[size]
+
+
 class _Spectrum:
-    """The Fourier transform of a recording, computed once to correlate it with many prompts."""
+    """The Fourier transforms of a recording, block by block, computed once to correlate it with many prompts.
+
+    Blocks overlap by the length of an opening, so that every place is wholly in one of them. They have one
+    of two sizes, so that the transforms of openings can be used again, and they fit into the processor's cache.
+    """
 
     def __init__(self, sound: Floats) -> None:
         self._length = len(sound)
-        self._size = -(-(len(sound) + OPENING) // 8192) * 8192  # without large prime factors
-        single = sound.astype(np.float32)  # single precision is accurate enough and twice as fast
-        self._transformed = np.fft.rfft(single, self._size)
+        self._size = SHORT if len(sound) <= SHORT else LONG
+        self._step = self._size - OPENING + 1
+        count = max(1, -(-len(sound) // self._step))
+        padded = np.zeros((count - 1) * self._step + self._size, np.float32)  # accurate enough and twice as fast
+        padded[: len(sound)] = sound
+        blocks = np.lib.stride_tricks.sliding_window_view(padded, self._size)[:: self._step]
+        self._transformed = np.fft.rfft(blocks, axis=1)
         self._sum = np.concatenate(([0.0], np.cumsum(sound)))
         self._squares = np.concatenate(([0.0], np.cumsum(sound**2)))
-        self._inverse: dict[int, Floats] = {}
+        self._inverse: dict[int, NDArray[np.float32]] = {}
 
-    def peaks(self, opening: Floats) -> list[int]:
+    def peaks(self, opening: _Opening) -> list[int]:
         """Find where the recording correlates with `opening` above the limit: the best place of each neighbourhood."""
         n = len(opening)
         if n > self._length:
             return []
-        shape = (opening - opening.mean()).astype(np.float32)
-        product = np.fft.irfft(self._transformed * np.conj(np.fft.rfft(shape, self._size)), self._size)
-        scores = product[: self._length - n + 1] * (self._loudness(n) / np.sqrt(float(np.sum(shape**2))))
+        product = np.fft.irfft(self._transformed * opening.transformed(self._size), self._size, axis=1)
+        scores = product[:, : self._step].reshape(-1)[: self._length - n + 1] * self._loudness(n)
         places: list[int] = []
-        for place in np.flatnonzero(scores > LIMIT):
+        for place in np.flatnonzero(scores > LIMIT * opening.strength):
             if places and place - places[-1] < n // 2:
                 places[-1] = int(place) if scores[place] > scores[places[-1]] else places[-1]
             else:
                 places.append(int(place))
         return places
 
-    def _loudness(self, n: int) -> Floats:
+    def _loudness(self, n: int) -> NDArray[np.float32]:
         """Return one over the loudness of each stretch of `n` samples. Cached: most openings have the same length."""
         if n not in self._inverse:
             mean = (self._sum[n:] - self._sum[:-n]) / n
             energy = self._squares[n:] - self._squares[:-n] - n * mean**2
-            self._inverse[n] = 1 / np.sqrt(np.maximum(energy, n * QUIET**2 / 4))
+            self._inverse[n] = (1 / np.sqrt(np.maximum(energy, n * QUIET**2 / 4))).astype(np.float32)
         return self._inverse[n]
 
 
