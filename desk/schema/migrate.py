@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack, asynccontextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,15 +16,22 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection as SyncConnection
 
-from desk.database.engine import Conflict, Database
+from desk.database.engine import Conflict, Connection, Database
 from desk.database.errors import StorageUnavailable
 from desk.database.pooling import require_own_session
+from desk.files.file_lock import locked
 from desk.paths import ROOT
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-ONE_AT_A_TIME = 0x1AA121D6  # PostgreSQL advisory lock: two services starting together don't migrate side by side
+ONE_AT_A_TIME = 0x1AA121D6
+"""PostgreSQL's advisory lock for migrations. Services that start together do not migrate side by side."""
+LOCK_FILE = ".migration"
+"""Added to the name of an embedded database: the file that a migration holds."""
+ASKED_EVERY = 0.1
+"""Seconds between two tries for the lock. It is waited for as long as another migration goes on, and no longer:
+it ends with the process, or the connection, that holds it."""
 
 
 async def migrate(url: str, revision: str = "head") -> None:
@@ -32,18 +40,46 @@ async def migrate(url: str, revision: str = "head") -> None:
     try:
         _make_folder(database)
         await require_own_session(database)
-        for _ in range(3):  # two services that both make the very first table: one gets a conflict
-            try:
-                async with database.begin() as connection:
-                    if database.dialect == "postgresql":
-                        await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ONE_AT_A_TIME})
-                    await connection.run_sync(_move, revision)
-                return
-            except Conflict:
-                await asyncio.sleep(0.1)
-        raise StorageUnavailable
+        async with _no_other_here(database):
+            for _ in range(3):  # two services that both make the very first table: one gets a conflict
+                try:
+                    async with database.begin() as connection:
+                        await _no_other_there(connection)
+                        await connection.run_sync(_move, revision)
+                    return
+                except Conflict:
+                    await asyncio.sleep(0.1)
+            raise StorageUnavailable
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def _no_other_here(database: Database) -> AsyncIterator[None]:
+    """Wait until no other process migrates this embedded database. SQLite's own lock is waited for seconds only."""
+    file = database.engine.url.database
+    if database.dialect != "sqlite" or not file:
+        yield
+        return
+    while True:
+        with ExitStack() as held:
+            try:
+                lock = held.enter_context(locked(Path(file + LOCK_FILE)))
+            except OSError:
+                raise StorageUnavailable from None
+            if lock is not None:
+                yield
+                return
+        await asyncio.sleep(ASKED_EVERY)
+
+
+async def _no_other_there(connection: Connection) -> None:
+    """Wait until no other connection migrates this database on a server. One statement may wait for seconds only."""
+    if connection.dialect.name != "postgresql":
+        return
+    ask = text("SELECT pg_try_advisory_xact_lock(:key)")
+    while not (await connection.execute(ask, {"key": ONE_AT_A_TIME})).scalar():  # noqa: ASYNC110  # nothing reports it
+        await asyncio.sleep(ASKED_EVERY)
 
 
 async def is_current(database: Database) -> bool:

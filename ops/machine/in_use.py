@@ -1,10 +1,11 @@
 """A lock on the var folder: two services in one folder would end each other's Asterisk, with all its calls."""
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+from desk.files.file_lock import locked
 
 LOCK = "in-use"
 """The file's name in the var folder. It holds the process id of the service, or of the last one that ran here."""
@@ -25,21 +26,3 @@ def only_one_in(var: Path) -> Iterator[None]:
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode("ascii"), 0)
         yield
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[int | None]:
-    """Hold the lock of a file inside the block. Gives its descriptor, or None where another process holds it.
-
-    The kernel frees the lock when the process ends, however it ends. Child processes do not inherit it.
-    """
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-        else:
-            yield lock
-    finally:
-        os.close(lock)

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from desk.files.file_lock import locked
 from desk.settings.settings import Settings
 from ops.machine import engine, tree
-from ops.machine.in_use import locked
 from ops.machine.instance import configuration_of
 
 CONSOLE_LIMIT = 30  # seconds

@@ -1,6 +1,8 @@
 """The migrations create the tables that the code uses, and remove them again; on both engines."""
 
 import asyncio
+import sys
+import threading
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -11,6 +13,8 @@ from sqlalchemy.engine import Connection
 
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
+from desk.paths import ROOT
+from desk.schema import migrate as migrations
 from desk.schema.migrate import config, is_current, migrate, newest, steps
 from desk.schema.tables import metadata
 
@@ -70,6 +74,44 @@ async def test_migrated_tables_have_the_models_indexes_and_constraints(database:
         await connection.run_sync(metadata.create_all)
         assert migrated == await connection.run_sync(shape)
     assert any("uq_inquiries_open" in index for index in migrated["inquiries get_indexes"])
+
+
+async def test_eight_services_that_start_together_all_find_the_tables(database_url: str) -> None:
+    command = "import asyncio, sys; from desk.schema.migrate import migrate; asyncio.run(migrate(sys.argv[1]))"
+    children = [
+        await asyncio.create_subprocess_exec(sys.executable, "-c", command, database_url, cwd=ROOT) for _ in range(8)
+    ]
+    assert await asyncio.gather(*(child.wait() for child in children)) == [0] * 8
+    opened = Database(database_url)
+    assert await is_current(opened)
+    await opened.close()
+
+
+async def test_migration_waits_as_long_as_another_one_goes_on(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, goes_on, done = threading.Event(), threading.Event(), []
+
+    def slow(connection: Connection, revision: str) -> None:
+        asked.set()
+        goes_on.wait()
+        move(connection, revision)
+
+    move = migrations._move
+    with monkeypatch.context() as first:
+        first.setattr(migrations, "_move", slow)
+        one = threading.Thread(target=lambda: done.append(asyncio.run(migrate(database_url))))
+        one.start()
+        await asyncio.to_thread(asked.wait)
+    for name in ("BUSY_SECONDS", "STATEMENT_SECONDS"):
+        monkeypatch.setattr(f"desk.database.engine.{name}", 1)
+    other = asyncio.create_task(migrate(database_url))
+    await asyncio.sleep(2.5)  # longer than a lock or a statement of another kind is waited for
+    assert not other.done()
+    goes_on.set()
+    await other
+    await asyncio.to_thread(one.join)
+    assert done == [None]
 
 
 async def test_is_current_only_after_migrating(database_url: str) -> None:
