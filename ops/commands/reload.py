@@ -13,6 +13,7 @@ from rich.console import Console
 
 from desk.departments.file import load_departments
 from desk.errors import DeskError
+from desk.files.errors import OperatorsFileError
 from desk.files.faults import FileFault
 from desk.paths import ROOT
 from desk.settings.settings import Settings
@@ -48,6 +49,13 @@ class Refused(Exception):
         self.faults = faults
 
 
+class ChangedMeanwhile(Exception):
+    """Someone saved a file while it was checked. Nothing was changed."""
+
+    def __init__(self) -> None:
+        super().__init__("the files changed while they were checked, and nothing was changed: run it again")
+
+
 @dataclass(frozen=True)
 class TakenIn:
     """What Asterisk has after a reload. `waiting` are changed files that count first after a restart."""
@@ -69,26 +77,41 @@ def reload() -> None:
         _fail("nothing was changed: Asterisk goes on with the files it has")
     except NotTakenIn as error:
         _fail(f"Asterisk has the previous files again. {'. '.join(map(translated, error.reasons))}")
-    except (NotRunning, DeskError, PromptsError, EngineError) as error:
+    except (ChangedMeanwhile, NotRunning, DeskError, PromptsError, EngineError) as error:
         _fail(str(error))
     else:
         _report(taken)
 
 
 def check_and_take_in(settings: Settings, *, dialplan: Path = instance.DIALPLAN, root: Path = ROOT) -> TakenIn:
-    """Check the files, and give them to the running Asterisk. Raises Refused, NotTakenIn or NotRunning."""
+    """Check the files, and give them to the running Asterisk.
+
+    Raises Refused, ChangedMeanwhile, NotTakenIn or NotRunning.
+    """
     running = find(settings)
     with alone_with(running):
         settings = settings.changed(environment="demo" if instance.is_demo(running.folder) else "production")
         local = running.folder / "etc" / "local" / instance.OWN
+        files = _read(settings, dialplan)
         if found := mistakes(settings, local, dialplan=dialplan, root=root):
             raise Refused(found)
-        return take_in(running, dialplan, expected_of(settings, running, dialplan))
+        expected = expected_of(settings, running, dialplan)
+        if files is None or files != _read(settings, dialplan):
+            raise ChangedMeanwhile
+        return take_in(running, files, expected)
+
+
+def _read(settings: Settings, dialplan: Path) -> dict[str, str] | None:
+    """Read the files that Asterisk is to have. None if one can't be read: the check says which."""
+    try:
+        return instance.files_of(dialplan, demo=settings.demo)
+    except OperatorsFileError:
+        return None
 
 
 def take_in(
     running: RunningAsterisk,
-    dialplan: Path,
+    files: Mapping[str, str],
     expected: Expected,
     *,
     sleep: Callable[[float], None] = time.sleep,
@@ -97,7 +120,7 @@ def take_in(
     before = instance.copy_of(running.folder)
     previous = instance.files_in_force(running.folder)
     try:
-        instance.take_in(dialplan, running.folder)
+        instance.take_in(files, running.folder)
         _reload(running)
         reasons = still_lacking(running, expected, sleep)
     except BaseException:
@@ -106,8 +129,7 @@ def take_in(
     if reasons:
         _undo(running, before)
         raise NotTakenIn(reasons)
-    now = instance.files_in_force(running.folder)
-    return TakenIn(expected, [name for name in NEEDS_RESTART if previous.get(name) != now.get(name)])
+    return TakenIn(expected, [name for name in NEEDS_RESTART if previous.get(name) != files.get(name)])
 
 
 def expected_of(settings: Settings, running: RunningAsterisk, dialplan: Path) -> Expected:

@@ -88,14 +88,15 @@ def prepare(
     folder = folder.absolute()
     for name in ("etc/local", "data/sounds", "spool", "log", "db", "keys"):
         make_private(folder / name, within=folder)
-    passwords = _passwords_for(folder, dialplan, demo=settings.demo) if dialplan else _passwords_of(folder)
+    files = files_of(dialplan, demo=settings.demo) if dialplan else None
+    passwords = _passwords_for(folder, files) if files else _passwords_of(folder)
     instance = Instance(folder, _socket_folder(folder), passwords)
     make_recordings(folder, memory=memory)
     sip_security.copy_certificates(settings, folder)
     for name in UNUSED:
         write_private(folder / "etc" / f"{name}.conf", f"; The defaults of {name} are fine.\n")
-    if dialplan:
-        put_files(files_of(dialplan, demo=settings.demo), folder / "etc")
+    if files:
+        put_files(files, folder / "etc")
     write_private(instance.configuration, _asterisk_conf(instance, installed, _entity(folder / "entity")))
     for name, text in _local(settings, instance).items():
         kept = folder / "etc" / "local" / name
@@ -149,11 +150,10 @@ def is_demo(folder: Path) -> bool:
     return (folder / "etc" / DEMO).exists()
 
 
-def take_in(dialplan: Path, folder: Path) -> None:
-    """Make the files in `dialplan` those of the Asterisk in `folder`, with a password for each new phone."""
-    demo = is_demo(folder)
-    passwords = _passwords_for(folder, dialplan, demo=demo)
-    put_files(files_of(dialplan, demo=demo), folder / "etc")
+def take_in(files: Mapping[str, str], folder: Path) -> None:
+    """Make these the files of the Asterisk in `folder`, with a password for each new phone."""
+    passwords = _passwords_for(folder, files)
+    put_files(files, folder / "etc")
     write_private(folder / "etc" / "local" / PHONES, _auths(passwords))
 
 
@@ -242,17 +242,17 @@ def _reader(settings: Settings) -> str:
     return f"\n[{settings.ari.reader}]\ntype=user\nread_only=yes\npassword={password}\n"
 
 
-def phones_of(*files: Path) -> list[str]:
+def phones_of(*texts: str) -> list[str]:
     """Return the phones that need a password: those with an `auth=` whose section is not in these files."""
-    text = "\n".join(map(_text_of, files))
+    text = "\n".join(texts)
     sections = re.findall(r"(?ms)^\[([^\]\s]+)\]([^\n]*\n.*?)(?=^\[|\Z)", text)
     own = {name for name, body in sections if re.search(r"(?m)^\s*type\s*=\s*auth\b", body)}
     named = re.findall(r"(?m)^\s*auth\s*=\s*([\w.-]+)", text)
     return [name for name in dict.fromkeys(named) if name not in own]
 
 
-def _passwords_for(folder: Path, dialplan: Path, *, demo: bool) -> dict[str, str]:
-    phones = phones_of(dialplan / "pjsip.conf", *([dialplan / "demo" / "pjsip.conf"] if demo else []))
+def _passwords_for(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
+    phones = phones_of(*(files[name] for name in ("pjsip.conf", DEMO) if name in files))
     return _phone_passwords(folder / "phones.json", phones)
 
 

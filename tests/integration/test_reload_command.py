@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from desk.files.faults import FileFault
 from desk.paths import ROOT
-from ops.commands.dialplan.candidate import FilesRefused, files_for_start
-from ops.commands.reload import NotTakenIn, Refused, check_and_take_in
+from ops.commands import reload
+from ops.commands.dialplan.candidate import FilesRefused, files_for_start, mistakes
+from ops.commands.reload import ChangedMeanwhile, NotTakenIn, Refused, check_and_take_in
 from ops.machine import asterisk, instance
 from ops.machine.running import NotRunning, alone_with, find
 from tests.support.machine.servers import machine_settings
@@ -86,6 +88,21 @@ def test_mistake_changes_nothing(running: asterisk.AsteriskServer, folder: Path)
     assert {fault.file for fault in refused.value.faults} == {"extensions.conf"}
     assert instance.copy_of(running.instance.folder) == before
     assert "Answer()" in running.console("dialplan show s@innringing")
+
+
+def test_file_that_is_saved_during_the_check_is_not_taken_in_unchecked(
+    running: asterisk.AsteriskServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def saves(*arguments: object, **more: object) -> list[FileFault]:
+        found = mistakes(*arguments, **more)  # type: ignore[arg-type]
+        change(folder / "extensions.conf", "Answer()", "Answr()")
+        return found
+
+    monkeypatch.setattr(reload, "mistakes", saves)
+    before = instance.copy_of(running.instance.folder)
+    with pytest.raises(ChangedMeanwhile):
+        check_and_take_in(running.settings, dialplan=folder, root=folder)
+    assert instance.copy_of(running.instance.folder) == before
 
 
 def test_previous_files_are_put_back_if_asterisk_lacks_something(
