@@ -22,11 +22,12 @@ from desk.departments.file import load_departments
 from desk.errors import DeskError
 from desk.paths import ROOT
 from desk.schema.migrate import migrate
+from desk.settings.group import PREFIX
 from desk.settings.settings import Settings
 from ivr.prompts.catalogue import PromptsError
 from ops.commands.dialplan.candidate import FilesRefused, files_for_start
 from ops.commands.prompts import build_with_progress
-from ops.commands.terminal import fail, say, show, this_command
+from ops.commands.terminal import fail, say, settings_here, show, target_is_set, this_command
 from ops.machine import asterisk, instance, tree
 from ops.machine.apt import AptError
 from ops.machine.children import ending_with_parent
@@ -57,8 +58,9 @@ class Door:
     One that gave signs of life and has stopped hangs: it is killed first.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, environment: str) -> None:
         self.name = name
+        self._environment = environment
         self._pause, self._next = 0.0, 0.0
         self._signs = SignsOfLife()
         self._start()
@@ -69,7 +71,7 @@ class Door:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "innringing", self.name],
             cwd=ROOT,
-            env={**os.environ, "NOTIFY_SOCKET": self._signs.address},
+            env={**os.environ, f"{PREFIX}ENVIRONMENT": self._environment, "NOTIFY_SOCKET": self._signs.address},
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C reaches only us, and we stop everything in order
             preexec_fn=ending_with_parent(),
@@ -130,7 +132,7 @@ def run() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
     try:
-        settings = Settings.load()
+        settings = settings_to_run()
         with only_one_in(settings.files.var):
             dialplan = _prepare(settings)
             serving.set()
@@ -150,6 +152,21 @@ def run() -> None:
         EngineError,
     ) as error:
         _fail(str(error))
+
+
+def settings_to_run() -> Settings:
+    """Load the settings: the demo's, where `make run` has left one and nothing is set.
+
+    Raises SettingsError or RunError.
+    """
+    settings = settings_here()
+    if not settings.demo and not target_is_set():
+        raise RunError(
+            "nothing is set up here: make run starts the demo; "
+            "what production needs is in docs/security.md#before-going-live"
+        )
+    settings.vault.check_keys()
+    return settings
 
 
 def _prepare(settings: Settings) -> Path | None:
@@ -182,7 +199,7 @@ def _serve(settings: Settings, stopping: threading.Event, dialplan: Path | None)
     try:
         for name in DOORS:
             if not stopping.is_set():
-                doors.append(Door(name))
+                doors.append(Door(name, settings.general.environment))
         if _wait_until_ready(settings, doors, stopping):
             for reason in lacking(settings):
                 _warn(f"not ready: {reason}")

@@ -37,22 +37,31 @@ TARGET_SETTINGS = frozenset(
 
 
 def load_settings(*, need_keys: bool = False) -> Settings:
-    """Load the settings. On an error, print it and exit.
-
-    If no setting selects a database and `make run` has left a demo here, use the demo and its keys. This never creates
-    keys. It prints a line about it, since a server's operator may have forgotten the settings.
-    """
+    """Load the settings. On an error, print it and exit."""
     try:
-        settings = Settings.load(need_keys=False)
-        if not settings.demo and (settings.files.var / KEYS_FILE).exists() and not _target_is_set():
-            say(f"This is the demo in {settings.files.var}, since {PREFIX}ENVIRONMENT is not set.")
-            return Settings.load(need_keys=need_keys, environment="demo")
-        return Settings.load(need_keys=True) if need_keys else settings
+        settings = settings_here()
+        if need_keys:
+            settings.vault.check_keys()
+        return settings
     except SettingsError as error:
         fail(str(error))
 
 
-def _target_is_set() -> bool:
+def settings_here() -> Settings:
+    """Load the settings. Raises SettingsError.
+
+    If no setting selects a database and `make run` has left a demo here, use the demo and its keys. This never creates
+    keys. It prints a line about it, since a server's operator may have forgotten the settings.
+    """
+    settings = Settings.load(need_keys=False)
+    if not settings.demo and (settings.files.var / KEYS_FILE).exists() and not target_is_set():
+        say(f"This is the demo in {settings.files.var}, since {PREFIX}ENVIRONMENT is not set.")
+        return Settings.load(need_keys=False, environment="demo")
+    return settings
+
+
+def target_is_set() -> bool:
+    """Whether a setting selects a database or keys."""
     return any(value and name.upper() in TARGET_SETTINGS for name, value in os.environ.items())
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import stat
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,9 +16,11 @@ import asyncpg
 import pytest
 from typer.testing import CliRunner
 
+from desk.errors import SettingsError
 from desk.paths import ROOT
 from desk.settings.settings import Settings
 from innringing import app
+from ops.commands.run import settings_to_run
 from ops.machine.postgres import Postgres
 from tests.support.environment import without_ours
 
@@ -165,6 +168,21 @@ def test_commands_use_an_existing_demo_and_create_none(var: Path) -> None:
     code, out, err = ran("audit", "verify")
     assert (code, out) == (0, ""), err
     assert (var / "keys.env").read_bytes() == kept
+
+
+def test_run_without_settings_starts_the_demo_that_is_here_and_makes_none(
+    var: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = [sys.executable, "-m", "innringing", "run"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith("innringing run: nothing is set up here: make run starts the demo;")
+    assert not (var / "keys.env").exists()
+    Settings.load(environment="demo")  # as `make run` does
+    assert settings_to_run().demo
+    monkeypatch.setenv("INNRINGING_ENVIRONMENT", "production")
+    with pytest.raises(SettingsError, match="INNRINGING_IDENTITY_KEY is not set"):
+        settings_to_run()
 
 
 @pytest.mark.parametrize("said", ["ENVIRONMENT", "INDEX_KEY", "IDENTITY_KEY_FILE", "DATABASE_URL", "DATABASE_URL_FILE"])
