@@ -11,42 +11,19 @@ from typing import Any
 
 import aioari
 
+from tests.bench import peer
 
-class Calls:
-    """One task for each call."""
+
+class Calls(peer.Calls):
+    """One task for each call, and a row for each number."""
 
     def __init__(self, client: Any, database: sqlite3.Connection) -> None:
-        self._client = client
+        super().__init__(client)
         self._database = database
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def started(self, objects: dict[str, Any], event: dict[str, Any]) -> None:
-        task = asyncio.create_task(self._serve(objects["channel"]))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _serve(self, channel: Any) -> None:
-        digits: list[str] = []
-        complete, said = asyncio.Event(), asyncio.Event()
-
-        async def keyed(_: Any, event: dict[str, Any]) -> None:
-            digits.append(event["digit"])
-            if len(digits) == 1:
-                await asking.stop()
-            if len(digits) == 11:
-                complete.set()
-
-        await channel.answer()
-        channel.on_event("ChannelDtmfReceived", keyed)
-        asking = await channel.play(media="sound:innringing/ask_identity")
-        await complete.wait()
-        phone = channel.json["caller"]["number"]
-        self._database.execute("insert into callbacks values (?, ?)", (phone, "".join(digits)))
+    def store(self, phone: str, digits: str) -> None:
+        self._database.execute("insert into callbacks values (?, ?)", (phone, digits))
         self._database.commit()
-        confirming = await channel.play(media="sound:innringing/received")
-        confirming.on_event("PlaybackFinished", lambda *_: said.set())
-        await said.wait()
-        await channel.hangup()
 
 
 async def main() -> None:

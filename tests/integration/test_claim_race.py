@@ -16,7 +16,7 @@ from desk.paths import ROOT
 from desk.schema import tables
 from desk.schema.migrate import migrate
 from tests.support.desk.desk import as_agent, call, make_desk, person, phone
-from tests.support.desk.rows import insert_callbacks
+from tests.support.desk.rows import count, insert_callbacks
 from tests.support.fakes import FakeClock
 
 PROCESSES = 8
@@ -65,11 +65,6 @@ async def fill(database: Database, count: int) -> set[str]:
     return {row["id"] for row in rows}
 
 
-async def counted(database: Database, table: str) -> int:
-    async with database.read() as connection:
-        return (await connection.execute(select(func.count()).select_from(tables.metadata.tables[table]))).scalar_one()
-
-
 async def test_eight_processes_claim_each_of_a_thousand_callbacks_once(database: Database, migrated_url: str) -> None:
     everything = await fill(database, CALLBACKS)
     agents = [f"agent-{n}" for n in range(PROCESSES)]
@@ -88,7 +83,7 @@ async def test_eight_processes_claim_each_of_a_thousand_callbacks_once(database:
         query = select(tables.inquiries.c.id, tables.inquiries.c.claimed_by, tables.inquiries.c.fence)
         holders = {row.id: (row.claimed_by, row.fence) for row in await connection.execute(query)}
     assert holders == {id: (agent, 1) for agent, each in zip(agents, claimed, strict=True) for id in each}
-    assert await counted(database, "history") == CALLBACKS
+    assert await count(database, "history") == CALLBACKS
 
 
 @pytest.mark.parametrize("before_the_kill", [1, 7, 20])
@@ -110,8 +105,8 @@ async def test_callback_is_complete_or_absent_after_a_kill_while_registering(
         assert (
             told_stored <= calls.count(f"node-{n}") <= told_stored + 1
         )  # what was reported is there, and at most one more
-    assert told == len(calls) == await counted(database, "history")
-    assert await counted(database, "callbacks") == await counted(database, "promises")
+    assert told == len(calls) == await count(database, "history")
+    assert await count(database, "callbacks") == await count(database, "promises")
 
 
 async def test_row_that_refers_to_a_callback_does_not_hide_it_from_agents(postgres_url: str, clock: FakeClock) -> None:

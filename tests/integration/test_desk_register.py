@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from desk.access.actor import CALLER, SYSTEM
 from desk.access.permissions import Scope
@@ -16,12 +16,8 @@ from desk.departments.errors import DepartmentNotFound
 from desk.inquiries.model import ClosedReason, Priority, Status
 from desk.schema import tables
 from tests.support.desk.desk import as_agent, call, make_desk, person, phone
+from tests.support.desk.rows import count
 from tests.support.fakes import FakeClock
-
-
-async def count(database: Database, table: str) -> int:
-    async with database.read() as connection:
-        return (await connection.execute(select(func.count()).select_from(tables.metadata.tables[table]))).scalar_one()
 
 
 async def events(desk: CallbackServices, id: str) -> list[str]:

@@ -6,21 +6,19 @@ from pathlib import Path
 
 import pytest
 import yaml
-from sqlalchemy import func, select
 
 from api.health.components import components
 from desk.access.actor import CALLER
-from desk.callbacks.reception import Reception
 from desk.callbacks.services import CallbackServices
 from desk.database.engine import Database
 from desk.departments.departments import Departments
 from desk.paths import ROOT
-from desk.schema import tables
 from desk.spool.drainer import Drainer
 from desk.spool.spool import DAMAGED, Spool, SpoolState
 from desk.vault.vault import Vault
 from tests.support.desk.audit import VAULT
-from tests.support.desk.desk import DEPARTMENTS, KEYS, call, make_desk, person, phone
+from tests.support.desk.desk import DEPARTMENTS, KEYS, call, make_desk, make_reception, person, phone
+from tests.support.desk.rows import count
 from tests.support.fakes import FakeClock
 from tests.support.sources import PRODUCT, python_files
 from tests.support.web.api import open_world
@@ -53,14 +51,7 @@ def test_each_log_line_that_is_an_alarm_is_written() -> None:
 
 async def set_aside(spool: Spool, desk: CallbackServices, clock: FakeClock, reading: Spool) -> None:
     """Keep a call in `spool`, and let the drainer of this desk set it aside."""
-    reception = Reception(
-        registration=desk.registration,
-        repeat_callers=desk.repeat_callers,
-        spool=spool,
-        departments=lambda: DEPARTMENTS,
-        clock=clock,
-        is_ready=lambda: False,
-    )
+    reception = make_reception(desk, spool, clock, is_ready=lambda: False)
     await reception.register(CALLER, call(1), "kirurgi", person(1), phone(1))
     assert await Drainer(reading, desk.spooled_calls.stores()).drain() == 0
     assert await reading.state() == SpoolState(waiting=0, damaged=1)
@@ -75,8 +66,7 @@ def move_back(folder: Path) -> None:
 async def is_stored(spool: Spool, desk: CallbackServices, database: Database) -> None:
     """Check that the drainer stores the callback once."""
     assert await Drainer(spool, desk.spooled_calls.stores()).drain() == 1
-    async with database.read() as connection:
-        assert await connection.scalar(select(func.count()).select_from(tables.callbacks)) == 1
+    assert await count(database, "callbacks") == 1
 
 
 async def test_file_whose_key_was_missing_is_stored_when_it_is_moved_back(

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import text
 
 from desk.access.actor import CALLER, SYSTEM
 from desk.callbacks.model import CallKey, IncompleteStep, WhyEnded
@@ -17,12 +17,12 @@ from desk.callbacks.services import CallbackServices
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
 from desk.inquiries.model import Status
-from desk.schema import tables
 from desk.spool.drainer import Drainer
 from desk.spool.errors import SpoolUnavailable
 from desk.spool.spool import Spool
 from desk.vault.vault import Vault
-from tests.support.desk.desk import DEPARTMENTS, KEYS, as_agent, call, person, phone
+from tests.support.desk.desk import KEYS, as_agent, call, make_reception, person, phone
+from tests.support.desk.rows import count
 from tests.support.fakes import FakeClock
 
 SECONDS = 0.3
@@ -35,14 +35,7 @@ def spool(tmp_path: Path) -> Spool:
 
 @pytest.fixture
 def reception(desk: CallbackServices, spool: Spool, clock: FakeClock) -> Reception:
-    return Reception(
-        registration=desk.registration,
-        repeat_callers=desk.repeat_callers,
-        spool=spool,
-        departments=lambda: DEPARTMENTS,
-        clock=clock,
-        seconds=SECONDS,
-    )
+    return make_reception(desk, spool, clock, seconds=SECONDS)
 
 
 @pytest.fixture
@@ -61,11 +54,6 @@ async def locked(url: str) -> AsyncIterator[None]:
             yield
     finally:
         await other.close()
-
-
-async def count(database: Database, table: str) -> int:
-    async with database.read() as connection:
-        return (await connection.execute(select(func.count()).select_from(tables.metadata.tables[table]))).scalar_one()
 
 
 async def waiting(desk: CallbackServices) -> list[str]:
@@ -201,14 +189,7 @@ async def test_arrivals_and_refused_callers_leave_a_row_with_their_own_time(
 async def test_database_that_is_not_checked_yet_is_not_used(
     desk: CallbackServices, spool: Spool, clock: FakeClock, database: Database
 ) -> None:
-    reception = Reception(
-        registration=desk.registration,
-        repeat_callers=desk.repeat_callers,
-        spool=spool,
-        departments=lambda: DEPARTMENTS,
-        clock=clock,
-        is_ready=lambda: False,
-    )
+    reception = make_reception(desk, spool, clock, is_ready=lambda: False)
     assert (await reception.register(CALLER, call(1), "kirurgi", None, phone(1))).spooled
     assert await count(database, "callbacks") == 0
     with pytest.raises(StorageUnavailable):
@@ -219,14 +200,8 @@ async def test_caller_is_refused_where_neither_database_nor_spool_can_be_written
     desk: CallbackServices, clock: FakeClock, tmp_path: Path, migrated_url: str
 ) -> None:
     (tmp_path / "file").write_text("in the way", "utf-8")
-    reception = Reception(
-        registration=desk.registration,
-        repeat_callers=desk.repeat_callers,
-        spool=Spool(tmp_path / "file" / "spool", vault=Vault(**KEYS)),
-        departments=lambda: DEPARTMENTS,
-        clock=clock,
-        seconds=SECONDS,
-    )
+    spool = Spool(tmp_path / "file" / "spool", vault=Vault(**KEYS))
+    reception = make_reception(desk, spool, clock, seconds=SECONDS)
     async with locked(migrated_url):
         with pytest.raises(SpoolUnavailable):
             await reception.register(CALLER, call(1), "kirurgi", person(1), phone(1))

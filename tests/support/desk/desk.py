@@ -1,10 +1,12 @@
 """Shared by the tests of the desk: departments, people, phones, calls, and a desk built from them."""
 
 from datetime import time, timedelta
+from typing import Any
 
 from desk.access.actor import Actor
 from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks.model import CallKey
+from desk.callbacks.reception import Reception
 from desk.callbacks.services import CallbackServices, callback_services
 from desk.clock import Clock
 from desk.database.engine import Database
@@ -12,6 +14,7 @@ from desk.departments.departments import Department, Departments, Policy
 from desk.inquiries.claiming import LEASE
 from desk.numbers.identity_number import IdentityNumber, parse_identity
 from desk.numbers.phone_number import PhoneNumber, parse_phone
+from desk.spool.spool import Spool
 from desk.vault.vault import Vault
 from tests.support.synthetic import synthetic_identity
 
@@ -62,6 +65,18 @@ def make_desk(
     """The services of callbacks, as a hospital with two departments has them."""
     return callback_services(
         database=database, departments=lambda: departments, vault=Vault(**KEYS), clock=clock, lease=lease
+    )
+
+
+def make_reception(desk: CallbackServices, spool: Spool, clock: Clock, **more: Any) -> Reception:
+    """What calls use: this desk first, else the spool. `more`: its patience, or whether the database may be used."""
+    return Reception(
+        registration=desk.registration,
+        repeat_callers=desk.repeat_callers,
+        spool=spool,
+        departments=lambda: DEPARTMENTS,
+        clock=clock,
+        **more,
     )
 
 
