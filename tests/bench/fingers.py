@@ -113,6 +113,24 @@ def shown(calls: list[Repeated]) -> Table:
     return table
 
 
+def waits(receipts: list[Repeated]) -> list[str]:
+    """Describe the seconds from the last key to the receipt.
+
+    A caller who lost a key is waited for until the rest could still come, is asked again, and is registered without an
+    identity number at last. That wait is meant, so it is counted apart.
+    """
+    own = [call for call in receipts if call.receipt_after is not None and not call.plan.withheld]
+    whole = [call.receipt_after or 0.0 for call in own if call.plan.outcome and call.plan.outcome.person]
+    alone = [call for call in own if not (call.plan.outcome and call.plan.outcome.person)]
+    found = [
+        f"Receipt after the last key: median {statistics.median(whole or [0]):.2f}, longest {max(whole or [0]):.2f} s."
+    ]
+    return found + [
+        f"Without an identity number: {call.receipt_after:.2f} s after the last of {call.keys} keys, {call.plan.name}."
+        for call in alone
+    ]
+
+
 def main() -> None:
     asked = argparse.ArgumentParser(prog="fingers", description=__doc__)
     asked.add_argument("--calls", type=int, default=200)
@@ -130,11 +148,8 @@ def main() -> None:
     wrong = ended_otherwise(by_kind + by_seed, stored)
     stayed = [call for call in calls if not call.plan.hangs_up]
     receipts = [call for call in stayed if call.receipt is not None]
-    after = [call.receipt_after for call in receipts if call.receipt_after is not None and not call.plan.withheld]
     print(f"{len(calls)} calls, {len(stayed)} stayed, {len(receipts)} of them heard the receipt.")
-    print(
-        f"Receipt after the last key: median {statistics.median(after or [0]):.2f}, longest {max(after or [0]):.2f} s."
-    )
+    print(*waits(receipts), sep="\n")
     print(f"Mean length {statistics.mean(call.seconds for call in stayed):.0f} s.")
     print(*(f"Otherwise than rehearsed: {each}" for each in wrong), sep="\n")
     print(*(f"No receipt heard: {call.plan.name}" for call in stayed if call.receipt is None), sep="\n")
