@@ -1,6 +1,9 @@
 """Two machines behind Kamailio: calls are shared, a dial goes to the agent's phone, and either machine may die."""
 
 import asyncio
+import os
+import re
+import signal
 import time
 from collections.abc import Iterator
 
@@ -12,7 +15,7 @@ from ops.softphone.errors import SipRefusal
 from ops.softphone.phone import Phone
 from tests.support.machine.system import until
 from tests.support.machine.systems import create_database
-from tests.support.machine.two_nodes import PROXY, Nodes, two_nodes
+from tests.support.machine.two_nodes import PROXY, SPARE, Nodes, two_nodes
 from tests.support.phone.callers import Caller
 from tests.support.phone.dial_system import PATIENCE, Case, called, soon
 from tests.support.synthetic import synthetic_identity
@@ -75,19 +78,15 @@ async def test_nodes_log_nothing_of_signs_of_life_and_a_call_that_looks_like_one
 
 async def test_node_that_dies_under_load_leaves_calls_to_the_other_and_comes_back(nodes: Nodes) -> None:
     async with nodes.telephone_company() as company, nodes.agents_phone() as desk_phone, nodes.one.agent() as agent:
-        await desk_phone.register()
-        await talk(await Case.claimed(agent, "+4768050136"), desk_phone, company)
-        served = await ring_in(nodes, company, 740)
-        await are_promised(served)
         interrupted = await ring_in(nodes, company, 744)
         assert split(nodes) == HALVES
         dying = {each["caller"]["number"] for each in nodes.two.ari("channels")}
 
         await asyncio.to_thread(nodes.two.system.asterisk.kill)
-        served |= await ring_in(nodes, company, 750) | {
+        served = await ring_in(nodes, company, 750) | {
             number: caller for number, caller in interrupted.items() if number not in dying
         }
-        await are_promised({number: served[number] for number in list(served)[len(CALLERS) :]})
+        await are_promised(served)
         await desk_phone.register()
         await talk(await Case.claimed(agent, "+4768050137"), desk_phone, company)
 
@@ -96,8 +95,29 @@ async def test_node_that_dies_under_load_leaves_calls_to_the_other_and_comes_bac
         await asyncio.to_thread(until, lambda: nodes.proxy.command("dispatcher.list").count("FLAGS: AP") == 2)
         back = await ring_in(nodes, company, 760)
         assert split(nodes) == HALVES
-        await are_promised(back)
-        assert await waiting(agent) == sorted(served | back)
+        await asyncio.gather(*(each.hangs_up() for each in back.values()))
+        assert await waiting(agent) == sorted(served)
+
+
+async def test_second_proxy_takes_over_from_a_dead_one(nodes: Nodes) -> None:
+    """The telephone company calls the second address when the first does not answer, and phones register there."""
+    os.killpg(nodes.proxy.pid, signal.SIGKILL)
+
+    def all_know() -> bool:
+        shown = [each.system.asterisk.console("pjsip show contacts") for each in (nodes.one, nodes.two)]
+        return all(re.search(rf"trunk/sip:{re.escape(PROXY)}:\S+ +\S+ +Unavail", each) for each in shown)
+
+    async with (
+        nodes.telephone_company(SPARE) as company,
+        nodes.agents_phone(SPARE) as desk_phone,
+        nodes.one.agent() as agent,
+    ):
+        served = await ring_in(nodes, company, 770)
+        assert split(nodes) == HALVES
+        await asyncio.gather(*(each.hangs_up() for each in served.values()))
+        await desk_phone.register()
+        await asyncio.to_thread(until, all_know)
+        await talk(await Case.claimed(agent, "+4768050138"), desk_phone, company)
 
 
 async def ring_in(nodes: Nodes, company: Phone, first: int) -> dict[str, Caller]:

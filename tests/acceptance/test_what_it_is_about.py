@@ -5,6 +5,7 @@ Also a full queue and a closed one: the spoken promise is the stored one, with t
 
 import asyncio
 import io
+import sys
 import wave
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -317,3 +318,31 @@ async def test_standby_records_and_seals_what_callers_say(system: System, standb
         assert keys_in(samples) == 0
     await eventually(lambda: not [name for name in in_spool(system) if name.startswith("standby-")])
     assert in_clear(system) == []
+
+
+QUICK = [sys.executable, "-m", "tests.support.machine.quick_standby"]
+
+
+async def test_standby_stopped_while_a_caller_speaks_keeps_callback_and_recording(
+    system: System, standby_alone: Program
+) -> None:
+    """SIGTERM. Asterisk records on to the end of the sentence, and the next standby seals what it finds."""
+    async with ringing(system.settings, "1000", "+4768050731") as caller:
+        await keys_and_speaks(caller, system, 731)
+        async with system.client() as agent:
+            id = (await callback_of(agent, 731, patience=PATIENCE))["id"]
+        await eventually(lambda: f"standby-{id}" in in_spool(system))
+        await asyncio.to_thread(standby_alone.stop)
+        assert not standby_alone.alive()
+        successor = system.start("standby", QUICK)
+        try:
+            await caller.hears("rescue")  # once the caller has finished; there is no phone door
+            await caller.hangs_up()
+            samples = await fetched(system, 731)
+        finally:
+            successor.stop()
+    assert holds_what_was_said(system, samples)
+    async with system.client() as agent:
+        callback = await callback_of(agent, 731)
+    assert (callback["status"], callback["call_count"]) == ("waiting", 1)
+    await eventually(lambda: not [name for name in in_spool(system) if name.startswith("standby-")])

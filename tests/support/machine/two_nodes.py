@@ -1,9 +1,9 @@
-"""Two complete machines, each with an Asterisk, a phone door and an api; one PostgreSQL, and Kamailio before them."""
+"""Two machines, each with an Asterisk, a phone door and an api; one PostgreSQL, and two Kamailios before them."""
 
 import shutil
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,33 +13,34 @@ from tests.support.machine.servers import free_port, machine_settings
 from tests.support.machine.system import run, running_system
 from tests.support.phone.dial_system import Exchange, running_exchange
 
-PROXY, TELEPHONE_COMPANY = "127.0.0.5", "127.0.0.6"
+PROXY, SPARE, TELEPHONE_COMPANY = "127.0.0.5", "127.0.0.10", "127.0.0.6"
 """Loopback addresses of their own: Asterisk takes calls from 127.0.0.1 as the telephone company's in the demo."""
 MARK = "M" * 32
 
 
 @dataclass(frozen=True)
 class Nodes:
-    """The two machines, the proxy's port and that of the telephone company."""
+    """The two machines, the proxies' port and that of the telephone company. `spare`: the second proxy."""
 
     one: Exchange
     two: Exchange
     proxy: Kamailio
+    spare: Kamailio
     port: int
     trunk_port: int
 
     @asynccontextmanager
-    async def telephone_company(self) -> AsyncIterator[Phone]:
-        """The telephone company, which calls the proxy for patients, and is called for them."""
-        phone = Phone(PROXY, self.port, user="patient", own_port=self.trunk_port)
+    async def telephone_company(self, proxy: str = PROXY) -> AsyncIterator[Phone]:
+        """The telephone company, which calls a proxy for patients, and is called for them."""
+        phone = Phone(proxy, self.port, user="patient", own_port=self.trunk_port)
         phone.host = TELEPHONE_COMPANY
         async with phone:
             yield phone
 
-    def agents_phone(self) -> Phone:
-        """The agent's phone, which registers through the proxy."""
+    def agents_phone(self, proxy: str = PROXY) -> Phone:
+        """The agent's phone, which registers through a proxy."""
         password = self.one.system.asterisk.instance.passwords["demo-phone"]
-        return Phone(PROXY, self.port, user="demo-phone", password=password)
+        return Phone(proxy, self.port, user="demo-phone", password=password)
 
 
 @contextmanager
@@ -54,8 +55,8 @@ def two_nodes(folder: Path, database_url: str, **given: object) -> Iterator[Node
     done = run(machine_settings(first, database_url=database_url), "migrate")
     assert done.returncode == 0, done.stderr
     port, trunk_port = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
-    proxy_address = f"{PROXY}:{port}"
-    behind = {"sip_proxy": proxy_address, "sip_proxy_mark": MARK, **given}
+    proxies = [f"{host}:{port}" for host in (PROXY, SPARE)]
+    behind = {"sip_proxy": ",".join(proxies), "sip_proxy_mark": MARK, "trunk_qualify": 2, **given}
     with running_exchange(first, database_url=database_url, **behind) as one:
         shutil.copy(first / "keys.env", second)
         shutil.copy(first / "asterisk" / "phones.json", second / "asterisk")
@@ -66,16 +67,21 @@ def two_nodes(folder: Path, database_url: str, **given: object) -> Iterator[Node
                 database_url=database_url,
                 departments_file=settings.files.departments,
                 **behind,
-                trunk_qualify=settings.trunk.qualify,
                 agent_rings=settings.dials.agent_rings,
                 patient_rings=settings.dials.patient_rings,
             ) as two,
-            Kamailio(
-                folder / "kamailio",
-                listen=proxy_address,
-                nodes=[f"127.0.0.1:{each.settings.sip.port}" for each in (one.system, two)],
-                trunk=[f"{TELEPHONE_COMPANY}:{trunk_port}"],
-                mark=MARK,
-            ) as proxy,
+            ExitStack() as before,
         ):
-            yield Nodes(one, Exchange(two, trunk_port, one.tokens), proxy, port, trunk_port)
+            proxy, spare = (
+                before.enter_context(
+                    Kamailio(
+                        folder / f"kamailio-{n}",
+                        listen=address,
+                        nodes=[f"127.0.0.1:{each.settings.sip.port}" for each in (one.system, two)],
+                        trunk=[f"{TELEPHONE_COMPANY}:{trunk_port}"],
+                        mark=MARK,
+                    )
+                )
+                for n, address in enumerate(proxies)
+            )
+            yield Nodes(one, Exchange(two, trunk_port, one.tokens), proxy, spare, port, trunk_port)

@@ -114,7 +114,7 @@ def running_exchange(folder: Path, **given: object) -> Iterator[Exchange]:
     # no phone answers at the trunk until a patient does
     limits = {"agent_rings": 7, "patient_rings": 7, "trunk_qualify": 0}
     trunk = {} if "sip_proxy" in given else {"trunk": f"127.0.0.1:{patient_port}"}
-    with running_system(folder, departments_file=file, **limits, **trunk, **given) as system:
+    with running_system(folder, departments_file=file, **{**limits, **trunk, **given}) as system:
         yield Exchange(system, patient_port)
 
 

@@ -6,6 +6,8 @@ import socket
 import threading
 from dataclasses import dataclass, field
 
+from ops.machine.ready import address
+
 PATIENCE = 20.0  # seconds; a limit against hanging, not a measure
 
 
@@ -18,15 +20,15 @@ class Party:
     _arrived: "queue.Queue[bytes]" = field(default_factory=queue.Queue)
 
     def __post_init__(self) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((self.host, 0))
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
     @property
     def address(self) -> str:
-        host, port = self._socket.getsockname()
-        return f"{host}:{port}"
+        host, port = self._socket.getsockname()[:2]
+        return address(host, port)
 
     def close(self) -> None:
         self._socket.sendto(b"", self._socket.getsockname())
@@ -34,8 +36,8 @@ class Party:
         self._socket.close()
 
     def send(self, proxy: str, data: bytes) -> None:
-        host, _, port = proxy.partition(":")
-        self._socket.sendto(data, (host, int(port)))
+        host, _, port = proxy.rpartition(":")
+        self._socket.sendto(data, (host.strip("[]"), int(port)))
 
     def request(self, proxy: str, method: str, uri: str, *, call: str, to: str = "", headers: str = "") -> bytes:
         """A request with these further `headers`. `to`: the tag of a call that it claims to be within."""
