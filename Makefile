@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PROCESSES ?= 3
 export INNRINGING_ENVIRONMENT ?= demo
 
-.PHONY: run test unit check docs vendor bench chaos fire up proxy proxy-down two-nodes two-nodes-down patch down clean venv dev-venv bench-venv tree images identity-provider
+.PHONY: run test unit check docs screens vendor bench chaos fire up proxy proxy-down two-nodes two-nodes-down patch down clean venv dev-venv bench-venv tree images identity-provider
 
 run: venv ## Asterisk, the phone door and the web door on this machine; Ctrl-C stops them
 	@exec $(BIN)/innringing run
@@ -31,6 +31,9 @@ check: dev-venv ## style, types, layers, plain English, lengths and class names,
 docs: venv ## the pages of docs/ that are written from the code
 	@$(BIN)/python -m ops.machine.reference
 	@$(BIN)/innringing rehearse kirurgi --at 2026-11-24T09:00 --quiet --diagram docs/call-flow.md
+
+screens: dev-venv tree ## the pictures of the console in docs/screens/, taken again
+	$(BIN)/python -m tests.screens
 
 vendor: venv ## fetch the files of others that the console sends to browsers
 	$(BIN)/python -m ops.machine.vendor fetch

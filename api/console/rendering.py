@@ -14,6 +14,7 @@ from api.access import Access, PersonalAccess
 from api.auth import access as auth
 from api.console import moments
 from api.console.assets import assets
+from api.console.parts import detail_in
 from api.console.words import Wording, language_of, words_of
 from api.web.middleware.security_headers import nonce_of
 from desk.access.agent import Agent
@@ -79,7 +80,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters |= {"exact": moments.exact, "clock_time": moments.clock_time}
-    made.globals |= {"asset": assets().address, "iso": lambda moment: moment.isoformat()}
+    made.globals |= {"asset": assets().address, "iso": lambda moment: moment.isoformat(), "detail_in": detail_in}
     return made
 
 

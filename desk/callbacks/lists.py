@@ -29,6 +29,15 @@ class CallbackLists(Service):
         return await history.of_inquiry(unit, callback.id)
 
     @reading
+    async def others_of_person(self, unit: Unit, id: CallbackId, limit: int) -> list[Callback]:
+        """List the person's other callbacks: the open ones first, then the newest. None without an identity number.
+
+        While keys are rotated, those stored with the other key are missing. Raises CallbackNotFound.
+        """
+        callback = await rows.get(unit, id)
+        return await rows.of_same_person(unit, callback.id, limit) if callback.patient_masked else []
+
+    @reading
     async def page(
         self, unit: Unit, filters: InquiryFilter | None = None, *, cursor: str | None = None, limit: int = MAX_PAGE
     ) -> Page[Callback]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Insert, cast, func, insert, or_, select, update
+from sqlalchemy import JSON, ColumnElement, Insert, and_, cast, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.sql import FromClause, Select
 
@@ -149,6 +149,12 @@ async def of_phone(unit: Unit, phone: PhoneNumber, limit: int) -> list[Callback]
 async def of_person(unit: Unit, indexes: Sequence[bytes], limit: int) -> list[Callback]:
     """Find the callbacks of the person with any of these indexes: the open ones first, then the newest."""
     return await _newest(unit, inquiries.c.patient_index.in_(indexes), limit)
+
+
+async def of_same_person(unit: Unit, id: CallbackId, limit: int) -> list[Callback]:
+    """Find the other callbacks of the person whom this one is for, by the identity number; none without one."""
+    person = select(inquiries.c.patient_index).where(inquiries.c.id == id).scalar_subquery()
+    return await _newest(unit, and_(inquiries.c.patient_index == person, inquiries.c.id != id), limit)
 
 
 async def _newest(unit: Unit, condition: ColumnElement[bool], limit: int) -> list[Callback]:

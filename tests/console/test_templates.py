@@ -17,6 +17,7 @@ from ops.machine import vendor
 from ops.machine.vendor import faults
 
 BUDGET = 100_000  # bytes, compressed: scripts and style sheets
+STORES = r"localStorage|sessionStorage|indexedDB|\bcaches\b|document\.cookie"
 ALL = sorted(TEMPLATES.glob("*.html"))
 
 
@@ -87,3 +88,33 @@ def test_changed_vendored_file_is_named(tmp_path: Path) -> None:
 def test_scripts_make_no_markup_of_text() -> None:
     for file in STATIC.glob("*.js"):
         assert not re.search(r"\.innerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", file.read_text())
+
+
+def test_scripts_store_nothing_but_shortcuts() -> None:
+    stores = {file.name for file in STATIC.glob("*.js") if re.search(STORES, file.read_text())}
+    assert stores == {"keys.js"}
+    written = re.findall(r"[^.]\bstore\(([^,]+),", (STATIC / "keys.js").read_text())
+    assert written == ["STORE", "`${STORE}-off`"]
+
+
+def test_password_fields_hide_what_is_typed_and_take_a_password_manager() -> None:
+    fields = {
+        (file.name, name): attributes
+        for file in ALL
+        for name, attributes in re.findall(
+            r'(?:field\(|<input[^>]*name=)"(password|old|new)"(.*)', file.read_text(encoding="utf-8")
+        )
+    }
+    assert len(fields) >= 6
+    for place, attributes in fields.items():
+        assert 'type="password"' in attributes, place
+        assert re.search(r'autocomplete="(current|new)-password"', attributes), place
+    assert not any("paste" in file.read_text() for file in STATIC.glob("*.js"))
+
+
+def test_every_page_has_the_shell_with_log_out() -> None:
+    whole = [file.name for file in ALL if "<html" in file.read_text(encoding="utf-8")]
+    assert whole == ["shell.html"]
+    shell = (TEMPLATES / "shell.html").read_text(encoding="utf-8")
+    _, _, head = shell.partition("{% if person %}\n  <nav")
+    assert 'action="/log-out"' in head.partition("{% endif %}\n</header>")[0]

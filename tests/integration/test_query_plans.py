@@ -20,6 +20,7 @@ from desk.access.permissions import Scope
 from desk.audit import repository as audit
 from desk.audit.repository import AuditRow, AuditSubject, ListView
 from desk.callbacks import repository as callbacks
+from desk.callbacks.model import callback_id
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.database.unit_of_work import Unit
@@ -121,6 +122,13 @@ async def of_person(database: Database) -> None:
         await callbacks.find_open(unit, "kirurgi", [bytes(32)], PhoneNumber("+4720000098", False))
 
 
+async def others_of_person(database: Database) -> None:
+    async with a_unit(database) as unit:
+        with_person = text("select id from inquiries where patient_index is not null limit 1")
+        id = (await unit.connection.execute(with_person)).scalar_one()
+        await callbacks.of_same_person(unit, callback_id(str(id)), 10)
+
+
 async def of_phone(database: Database) -> None:
     async with a_unit(database) as unit:
         await callbacks.find_open(unit, "kirurgi", None, PhoneNumber("+4720000098", False))
@@ -170,6 +178,7 @@ CASES: dict[str, tuple[Work, str]] = {
     "list by text": (listed(text="ny time", status=[Status.WAITING]), "ix_inquiries_"),
     "mine": (listed(0, claimed_by="agent-0"), "ix_inquiries_claimed_by"),
     "by person": (of_person, "uq_inquiries_open"),
+    "others of a person": (others_of_person, "ix_inquiries_patient_index"),
     "by phone": (of_phone, "ix_callbacks_phone"),
     "live tail": (tail, "history"),
     "next text": (next_text, "ix_outbox_"),

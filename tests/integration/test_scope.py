@@ -78,6 +78,9 @@ NOW_AND_LATER = {"from_": FakeClock().now(), "until": FakeClock().now() + timede
 OF_A_CALLBACK: dict[str, Ask] = {
     "CallbackLists.get": lambda on, it, scope: on.desk.lists.get(as_agent("reader", scope), it.id),
     "CallbackLists.history": lambda on, it, scope: on.desk.lists.history(as_agent("reader", scope), it.id),
+    "CallbackLists.others_of_person": lambda on, it, scope: on.desk.lists.others_of_person(
+        as_agent("reader", scope), it.id, 9
+    ),
     "CallbackRecords.get": lambda on, it, scope: on.desk.records.get(as_agent("reader", scope), it.id),
     "IdentityReveal.reveal": lambda on, it, scope: on.desk.identity_reveal.reveal(as_agent("kari", scope), it.id),
     "Claiming.claim_named": lambda on, it, scope: on.desk.claiming.claim_named(as_agent("kari", scope), it.id),
@@ -219,6 +222,7 @@ async def test_every_method_works_within_the_scope(house: House, scope: Scope) -
     order += (
         "CallbackLists.get",
         "CallbackLists.history",
+        "CallbackLists.others_of_person",
         "IdentityReveal.reveal",
         "Ledger.of_callback",
         "CallbackEdits.amend",

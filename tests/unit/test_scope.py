@@ -61,6 +61,7 @@ WITHOUT = {
     "takes locks and reads no table": ("inquiries/repository._one_at_a_time",),
     "goes on from rows that a look within a scope gave": (
         "callbacks/repository.change_own",
+        "callbacks/repository.of_same_person",
         "callbacks/repository.show",
         "inquiries/repository.change",
         "inquiries/repository.lengthen",

@@ -31,6 +31,8 @@ from desk.numbers.phone_number import PhoneNumber
 router = APIRouter(prefix="/callbacks/{id:uuid}", include_in_schema=False)
 
 MOST_NOTE: Final = 1000
+MOST_OTHERS: Final = 10
+"""How many other callbacks of the person the card lists."""
 OUTCOMES: Final = (
     AttemptOutcome.REACHED,
     AttemptOutcome.NO_ANSWER,
@@ -291,6 +293,7 @@ async def _card(
     departments = services.departments()
     history = await services.callbacks.lists.history(access.actor, callback.id)
     promises = await services.ledger.of_callback(access.actor, callback.id)
+    others = await services.callbacks.lists.others_of_person(access.actor, callback.id, MOST_OTHERS)
     broken = sum(each.state is PromiseState.BROKEN for each in promises)
     return render(
         request,
@@ -304,6 +307,7 @@ async def _card(
         attempts=callback.attempts,
         outcomes=OUTCOMES,
         reasons=REASONS,
+        others_of_person=[row_of(words, each, departments, agent=access.agent.name, now=now) for each in others],
         topics=departments[callback.department].topics if callback.department in departments else {},
         others=[each for each in departments.all() if each.slug != callback.department],
         added_phone=_readable_text(callback.added_phone),

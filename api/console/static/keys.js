@@ -1,10 +1,15 @@
 // Keyboard shortcuts: all with Alt, each may be changed or switched off (WCAG 2.1.4). AltGr, which Norwegian keyboards
 // need for letters, is Ctrl+Alt and fires none.
-const DEFAULTS = { next: "n", ring: "c", search: "s", release: "e", list: "l", outcome: "1", record: "r", listen: "p" };
+const DEFAULTS = { next: "n", ring: "c", note: "m", transfer: "t", search: "s", release: "e", list: "l", outcome: "1", record: "r", listen: "p" };
 const STORE = "innringing-keys";
 
-const chosen = () => ({ ...DEFAULTS, ...JSON.parse(localStorage.getItem(STORE) ?? "{}") });
-const isOn = () => localStorage.getItem(`${STORE}-off`) === null;
+// In cookies, because log-out clears everything else that a browser stores.
+const YEAR = 365 * 24 * 60 * 60;
+
+const stored = (name) => document.cookie.split("; ").find((each) => each.startsWith(`${name}=`))?.slice(name.length + 1);
+const store = (name, value, seconds = YEAR) => (document.cookie = `${name}=${value}; path=/; max-age=${seconds}; samesite=strict`);
+const chosen = () => ({ ...DEFAULTS, ...JSON.parse(decodeURIComponent(stored(STORE) ?? "{}")) });
+const isOn = () => stored(`${STORE}-off`) === undefined;
 
 document.addEventListener("keydown", (event) => {
   if (!event.altKey || event.ctrlKey || event.metaKey || event.getModifierState("AltGraph")) return;
@@ -15,12 +20,26 @@ document.addEventListener("keydown", (event) => {
   }
   if (event.shiftKey || !isOn()) return;
   const action = actionOf(event);
-  const target = action && document.querySelector(`[data-action="${action}"]`);
+  const target = action && (targetIn(document.getElementById("main"), action) ?? targetIn(document, action));
   if (!target || target.disabled) return;
   event.preventDefault();
-  if (target.matches("input")) target.focus();
-  else target.click();
+  if (!target.matches("input, select, textarea")) {
+    target.click();
+    return;
+  }
+  const folded = target.closest("details");
+  if (folded) folded.open = true;
+  target.focus();
 });
+
+// Enter sends the form of a list that a key leads to, as it does from a field.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !event.target.matches?.("select[data-action]")) return;
+  event.preventDefault();
+  event.target.form.requestSubmit();
+});
+
+const targetIn = (place, action) => place.querySelector(`[data-action="${action}"]`);
 
 function actionOf(event) {
   const keys = chosen();
@@ -62,13 +81,12 @@ document.addEventListener("keydown", (event) => {
     for (const other of Object.keys(keys)) if (keys[other] === letter) keys[other] = "";
     keys[action] = letter;
   }
-  localStorage.setItem(STORE, JSON.stringify(keys));
+  store(STORE, encodeURIComponent(JSON.stringify(keys)));
   fill();
 });
 
 document.addEventListener("change", (event) => {
   if (event.target.id !== "keys-on") return;
-  if (event.target.checked) localStorage.removeItem(`${STORE}-off`);
-  else localStorage.setItem(`${STORE}-off`, "1");
+  store(`${STORE}-off`, "1", event.target.checked ? 0 : YEAR);
 });
 fill();

@@ -42,9 +42,9 @@ document.addEventListener("htmx:after:swap", () => {
 document.addEventListener("htmx:after:history:update", () => {
   const main = document.getElementById("main");
   marked();
-  const heading = main.querySelector('[role="alert"], #next-step, h1');
+  const heading = main.querySelector('[role="alert"], #next-step, [autofocus], h1');
   if (heading && !main.contains(document.activeElement)) {
-    heading.tabIndex = -1;
+    if (!heading.matches("[autofocus]")) heading.tabIndex = -1;
     heading.focus({ preventScroll: true });
   }
   window.scrollTo(0, 0);

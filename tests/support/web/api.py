@@ -108,7 +108,9 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(database_url: str, var_dir: Path, **settings: Any) -> AsyncIterator[World]:
+async def open_world(
+    database_url: str, var_dir: Path, *, departments: Departments = DEPARTMENTS, **settings: Any
+) -> AsyncIterator[World]:
     """A world on an empty database with the newest tables.
 
     At its end every patient that any of its answers showed must be on the trail. See tests/support/web/witness.py.
@@ -120,14 +122,14 @@ async def open_world(database_url: str, var_dir: Path, **settings: Any) -> Async
     vault = Vault(identity_key=b"i" * 32, index_key=b"x" * 32)
     callbacks = callback_services(
         database=database,
-        departments=lambda: DEPARTMENTS,
+        departments=lambda: departments,
         vault=vault,
         clock=clock,
         lease=timedelta(minutes=15),
         numbers=given.limits.number_rate,
         transfers=given.limits.transfer_rate,
         most_claimed=given.limits.claims_at_once,
-        own_numbers=make_own_numbers(given, lambda: DEPARTMENTS),
+        own_numbers=make_own_numbers(given, lambda: departments),
         notices=make_notices(given.sms, vault),
     )
     services = build_services(
@@ -136,7 +138,7 @@ async def open_world(database_url: str, var_dir: Path, **settings: Any) -> Async
         vault=vault,
         callbacks=callbacks,
         agents=Agents(database=database, clock=clock),
-        departments=lambda: DEPARTMENTS,
+        departments=lambda: departments,
         metrics=Metrics(),
         clock=clock,
         check=TrustedClock(database=database, clock=clock),

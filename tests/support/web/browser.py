@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from api.auth.cookies import SESSION
 from desk.access.actor import SYSTEM
@@ -51,11 +51,14 @@ class Console:
     faults: list[str]
     """What the browser reports: errors of scripts, refusals by the content security policy."""
 
-    async def open(self, agent: str, path: str = "/queue", **context: Any) -> Page:
-        """Open a page in a browser profile of its own, in which that agent is logged in."""
+    async def open(
+        self, agent: str, path: str = "/queue", profile: BrowserContext | None = None, **context: Any
+    ) -> Page:
+        """Open a page in which that agent is logged in; without `profile` in a browser profile of its own."""
         await self.world.token(agent)
         session = await self.world.services.sessions.open(SYSTEM, agent, source=LoginSource.PASSWORD)
-        profile = await self.browser.new_context(base_url=self.address, **{"locale": "nb-NO", **context})
+        if profile is None:
+            profile = await self.browser.new_context(base_url=self.address, **{"locale": "nb-NO", **context})
         await profile.add_cookies([{"name": SESSION, "value": session.token, "url": self.address}])
         return await self.page(profile, path)
 

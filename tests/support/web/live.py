@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,12 +15,14 @@ import uvicorn
 from api.app import create_app
 from api.auth.cookies import SESSION
 from api.own_commands import OwnCommands
+from api.services import Services
 from api.web.events.live import Live
 from desk.access.permissions import Role
 from desk.clock import SystemClock
+from desk.departments.departments import Departments
 from desk.history.feed import Changes
 from desk.settings.settings import Settings
-from tests.support.web.api import KEYS, World, open_world
+from tests.support.web.api import DEPARTMENTS, KEYS, World, open_world
 
 SECONDS = 60.0
 
@@ -142,20 +144,24 @@ async def served(
     recheck_seconds: float = 10.0,
     poll_seconds: float = 0.05,
     commands: OwnCommands | None = None,
+    departments: Departments = DEPARTMENTS,
+    changed: Callable[[Services], Services] = lambda services: services,
+    **settings: Any,
 ) -> AsyncIterator[Served]:
     """The application on its own port, with small send buffers so that a slow reader is noticed soon.
 
-    `commands`: for pages that run commands.
+    `commands`: for pages that run commands. `changed`: puts other parts in place of those of the world. `settings`: of
+    the world.
     """
-    async with open_world(database_url, folder) as world:
+    async with open_world(database_url, folder, departments=departments, **settings) as world:
         live = Live(
             changes=Changes(database=world.database, clock=SystemClock()),
             poll_seconds=poll_seconds,
             recheck_seconds=recheck_seconds,
         )
-        settings = Settings.load(environment="demo", database_url=database_url, var_dir=folder, ari_port=1, **KEYS)
+        of_app = Settings.load(environment="demo", database_url=database_url, var_dir=folder, ari_port=1, **KEYS)
         app = world.witness.around(
-            create_app(settings, services=replace(world.services, live=live, commands=commands or OwnCommands()))
+            create_app(of_app, services=changed(replace(world.services, live=live, commands=commands or OwnCommands())))
         )
         listening = socket.create_server(("127.0.0.1", 0))
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
