@@ -96,22 +96,11 @@ from desk.messages.outbox import Outbox
 from desk.messages.sender import sending
 from desk.messages.texts import SmsTextsFile
 from desk.recordings.recordings import Recordings
+from desk.safeguards import make_audit, make_audit_drainer, make_audit_retention, make_passwords, make_retention
 from desk.settings.settings import Settings
 from desk.statistics.figures import StatisticsReader
 from desk.vault.vault import Vault
-from desk.wire import (
-    check_keys,
-    make_audit,
-    make_audit_drainer,
-    make_audit_retention,
-    make_dials,
-    make_notices,
-    make_own_numbers,
-    make_passwords,
-    make_retention,
-    make_vault,
-    sms_texts,
-)
+from desk.wire import check_keys, make_dials, make_notices, make_own_numbers, make_vault, sms_texts
 
 HOUR = 3600.0
 LEASE_CHECK_SECONDS = 10.0

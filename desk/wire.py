@@ -2,18 +2,10 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
 
-from desk.accounts.passwords.hashing import Passwords
-from desk.accounts.passwords.leaked_passwords import LeakedPasswords
-from desk.audit.anchors import AnchorFile
-from desk.audit.audit import Audit
-from desk.audit.fallback import KIND, AuditFallback
-from desk.audit.retention import AuditRetention
 from desk.callbacks.reception import Reception
 from desk.callbacks.services import CallbackServices, callback_services
 from desk.clock import Clock
-from desk.clock_check.clock_check import ClockCheck
 from desk.database.engine import Database
 from desk.departments.departments import Departments
 from desk.departments.file import DepartmentsFile
@@ -24,12 +16,9 @@ from desk.messages.notices import Notices
 from desk.messages.texts import SmsTextsFile
 from desk.numbers.errors import InvalidPhone
 from desk.numbers.phone_number import parse_phone
-from desk.privacy.retention import Retention, RetentionRules
 from desk.recordings.recordings import Recordings
 from desk.settings.database import DatabaseSettings
 from desk.settings.dials import DialSettings
-from desk.settings.login import LoginSettings
-from desk.settings.retention import AuditSettings, RetentionSettings
 from desk.settings.settings import Settings
 from desk.settings.sms import SmsSettings
 from desk.settings.vault import VaultSettings
@@ -75,46 +64,6 @@ def sms_texts(settings: SmsSettings) -> SmsTextsFile | None:
 async def check_keys(database: Database, vault: Vault, clock: Clock) -> None:
     """Check the keys. Raises SettingsError if the database was sealed with another, or one it needs is missing."""
     await Keyring(database=database, vault=vault, clock=clock).check()
-
-
-def make_passwords(settings: LoginSettings) -> Passwords:
-    """Build what stores passwords and checks new ones.
-
-    Raises LeakedPasswordsFault if the list of leaked passwords is missing or is no such list.
-    """
-    if settings.leaked_passwords is None:
-        return Passwords()
-    leaked = LeakedPasswords(settings.leaked_passwords)
-    leaked.check()
-    return Passwords(leaked=leaked)
-
-
-def make_retention(database: Database, settings: RetentionSettings, clock: Clock, check: ClockCheck) -> Retention:
-    """Build the nightly deletion."""
-    rules = RetentionRules(days=settings.days, at=settings.at)
-    return Retention(database=database, clock=clock, check=check, rules=rules)
-
-
-def make_audit(
-    settings: AuditSettings, *, database: Database, vault: Vault, clock: Clock
-) -> tuple[Audit, AuditFallback]:
-    """Build the audit, which stores its anchors in a file, and the folder for rows that the database refuses."""
-    fold, anchors = timedelta(minutes=settings.fold_minutes), AnchorFile(settings.anchors_file, vault)
-    fallback = AuditFallback(Spool(settings.spool_folder, vault=vault))
-    audit = Audit(database=database, vault=vault, clock=clock, fold=fold, anchors=anchors, fallback=fallback)
-    return audit, fallback
-
-
-def make_audit_drainer(audit: Audit, fallback: AuditFallback) -> Drainer:
-    """Build what moves rows of the audit from this machine's disk into the database."""
-    return Drainer(fallback.spool, {KIND: audit.record_late})
-
-
-def make_audit_retention(
-    database: Database, audit: Audit, settings: AuditSettings, clock: Clock, check: ClockCheck
-) -> AuditRetention:
-    """Build the deletion of old audit rows."""
-    return AuditRetention(database=database, audit=audit, check=check, clock=clock, days=settings.retention_days)
 
 
 def make_callbacks(

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
-from cryptography.x509 import load_pem_x509_certificate
 from sqlalchemy import URL, make_url
 
 from desk.connections.tls import DATABASE_FILES, PREFIX, client_context, distrust, is_verified
@@ -67,6 +66,8 @@ def _shown(certificate: Path, connect: Callable[[], Any]) -> Any:
 
 
 def _has_expired(certificate: Path) -> bool:
+    from cryptography.x509 import load_pem_x509_certificate  # megabytes, only for a certificate of our own
+
     try:
         return load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc < datetime.now(UTC)
     except (OSError, ValueError):

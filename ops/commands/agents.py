@@ -22,8 +22,8 @@ from desk.audit.actions import AuditAction
 from desk.clock import SystemClock
 from desk.departments.file import load_departments
 from desk.errors import DeskError
+from desk.safeguards import make_passwords
 from desk.settings.settings import Settings
-from desk.wire import make_passwords
 from ops.commands.audited import audited
 from ops.commands.terminal import current_database, fail, load_settings, run, say
 from ops.messages.translation import translated

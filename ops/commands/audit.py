@@ -24,8 +24,8 @@ from desk.departments.file import load_departments
 from desk.errors import DeskError
 from desk.numbers.errors import InvalidIdentity
 from desk.numbers.identity_number import IdentityNumber, parse_identity
+from desk.safeguards import make_audit_retention
 from desk.settings.settings import Settings
-from desk.wire import make_audit_retention
 from ops.commands.audited import audited, operating_user
 from ops.commands.terminal import fail, load_settings, run, say, show, unlocked_database
 from ops.messages.translation import translated

@@ -2,7 +2,10 @@
 
 import os
 
-from ivr.app import main
+from ops.commands.lean import without
+
+with without("rich"):  # structlog would load it for tracebacks with colours, which no log of ours has
+    from ivr.app import main
 
 
 def ivr() -> None:

@@ -24,8 +24,8 @@ from desk.numbers.phone_number import parse_phone
 from desk.privacy.retention import Retention
 from desk.privacy.retention_repository import RetentionRun
 from desk.privacy.subject_access import ErasureResult, Person, SubjectAccess, as_text
+from desk.safeguards import make_retention
 from desk.settings.settings import Settings
-from desk.wire import make_retention
 from ops.commands.audited import AuditedCommand, audited
 from ops.commands.terminal import current_database, fail, load_settings, run, say
 from ops.messages.translation import translated

@@ -2,7 +2,10 @@
 
 import os
 
-from ivr.standby import main
+from ops.commands.lean import without
+
+with without("rich"):  # as for the phone door
+    from ivr.standby import main
 
 
 def standby() -> None:

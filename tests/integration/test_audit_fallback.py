@@ -22,8 +22,8 @@ from desk.audit.repository import AuditRow
 from desk.database.deadline import _abandoned
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
+from desk.safeguards import make_audit_drainer
 from desk.spool.spool import Spool, SpoolState
-from desk.wire import make_audit_drainer
 from tests.support.desk.audit import VAULT, entry, everything, faults
 from tests.support.fakes import FakeClock
 from tests.support.synthetic import synthetic_identity

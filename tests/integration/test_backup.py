@@ -20,18 +20,10 @@ from desk.callbacks.services import CallbackServices
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.departments.file import DepartmentsFile
+from desk.safeguards import make_audit, make_audit_drainer
 from desk.schema.tables import callbacks
 from desk.settings.settings import Settings
-from desk.wire import (
-    check_keys,
-    make_audit,
-    make_audit_drainer,
-    make_callbacks,
-    make_drainer,
-    make_reception,
-    make_spool,
-    make_vault,
-)
+from desk.wire import check_keys, make_callbacks, make_drainer, make_reception, make_spool, make_vault
 from ops.backup import backup, files, manifest, postgresql, restore
 from ops.backup.errors import BackupFailed, CopyDamaged, RestoreRefused
 from ops.backup.restore import _closed_entries
