@@ -12,12 +12,14 @@ import re
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import structlog
 
 from desk.access.actor import SYSTEM, Actor
 from desk.audit import repository as rows
 from desk.audit.anchors import AnchorFault, AnchorFile, AnchorsChanged
+from desk.audit.append_repository import append_after
 from desk.audit.chain import Anchor, chain_keys, chained
 from desk.audit.entry import AuditEntry as AuditEntry
 from desk.audit.entry import AuditOutcome as AuditOutcome
@@ -31,7 +33,7 @@ from desk.database.deadline import within
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
 from desk.database.pages import Page
-from desk.database.unit_of_work import Service, Unit, reading, shielded, unit_of_work
+from desk.database.unit_of_work import Service, Unit, one_statement, reading, shielded, unit_of_work
 from desk.spool.spool import SpoolEntry
 from desk.vault.vault import Vault
 
@@ -41,6 +43,10 @@ LONG_NUMBER = re.compile(r"\d(?:[ .-]?\d){7,}")
 """What could be a phone or identity number, in a text that must not hold one."""
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+_Last: TypeAlias = tuple[int, bytes]
+"""Number and hash of a row."""
 
 
 @dataclass(slots=True)
@@ -79,6 +85,8 @@ class Audit(Service):
         self._keys = chain_keys(vault)
         self._key_version = vault.index_version
         self._entries: Batcher[_Pending, None] = Batcher(self._append)
+        self._last: _Last | None = None
+        """The last row that this process wrote."""
 
     async def record(self, entry: AuditEntry) -> None:
         """Write a row; it is committed, or sealed on this machine's disk, when this returns.
@@ -169,8 +177,48 @@ class Audit(Service):
         return await rows.newest(unit)
 
     async def _append(self, entries: Sequence[_Pending]) -> Sequence[None]:
-        await self._append_all(SYSTEM, entries)
+        """Write these rows: after the row that this process wrote last, if it is still the newest."""
+        if not await self._append_next(entries):
+            self._last = await self._append_all(SYSTEM, entries)
         return [None] * len(entries)
+
+    async def _append_next(self, entries: Sequence[_Pending]) -> bool:
+        """Write the rows in one statement. False if the usual way must be taken: nothing is written.
+
+        The usual way locks the chain for everyone, and needs five more round trips. Entries with an identity number
+        take it, because the number is stored with them.
+        """
+        last, self._last = self._last, None  # unknown while the statement is on its way, and if it fails
+        numbers = any(each.entry.patient is not None for each in entries)
+        if last is None or numbers or self._database.dialect != "postgresql":
+            return False
+        about: dict[str, AuditSubject] = {}
+        named: dict[ListView, set[AuditSubject]] = {}
+        if any(each.entry.callbacks for each in entries):
+            about, named = await self._context(SYSTEM, entries)
+        self._last = await self._add_next(SYSTEM, entries, last, about, named)
+        return self._last is not None
+
+    @reading
+    async def _context(
+        self, unit: Unit, pending: Sequence[_Pending]
+    ) -> tuple[dict[str, AuditSubject], dict[ListView, set[AuditSubject]]]:
+        """Read the callbacks of these entries, and what their lists have named lately."""
+        return await self._about(unit, pending), await self._named_lately(unit, [each.entry for each in pending])
+
+    @one_statement
+    async def _add_next(
+        self,
+        unit: Unit,
+        pending: Sequence[_Pending],
+        last: _Last,
+        about: Mapping[str, AuditSubject],
+        named: dict[ListView, set[AuditSubject]],
+    ) -> _Last | None:
+        made = self._made(pending, unit.now, about, {view: set(each) for view, each in named.items()}, last)
+        if not made:
+            return last
+        return _last(made) if await append_after(unit, *last, made) else None
 
     @unit_of_work
     async def _append_late(self, unit: Unit, entry: AuditEntry, at: datetime) -> None:
@@ -181,31 +229,48 @@ class Audit(Service):
             await self._chain(unit, [_Pending(replace(entry, listed=False), at)])
 
     @unit_of_work
-    async def _append_all(self, unit: Unit, entries: Sequence[_Pending]) -> None:
-        await self._chain(unit, entries)
+    async def _append_all(self, unit: Unit, entries: Sequence[_Pending]) -> _Last | None:
+        return await self._chain(unit, entries)
 
-    async def _chain(self, unit: Unit, pending: Sequence[_Pending]) -> None:
-        """Write a row for each entry, as of its moment."""
-        ids = {id for each in pending for id in each.entry.callbacks if UUID.fullmatch(id)}
-        about = await rows.subjects(unit, ids)
+    async def _chain(self, unit: Unit, pending: Sequence[_Pending]) -> _Last | None:
+        """Write a row for each entry, as of its moment. Returns the last one; None if there was none to write."""
+        about = await self._about(unit, pending)
         await rows.lock(unit)
-        timed = [(each.entry, each.at) for each in pending if not each.given_up]
-        entries = [entry for entry, _ in timed]
+        entries = [each.entry for each in pending if not each.given_up]
         await self._store_numbers(unit, {entry.patient for entry in entries if entry.patient is not None})
-        seq, before = await rows.newest(unit)
+        newest = await rows.newest(unit)
         named = await self._named_lately(unit, entries)
+        made = self._made(pending, unit.now, about, named, newest)
+        if not made:
+            return None
+        await rows.append(unit, made)
+        return _last(made)
+
+    async def _about(self, unit: Unit, pending: Sequence[_Pending]) -> dict[str, AuditSubject]:
+        ids = {id for each in pending for id in each.entry.callbacks if UUID.fullmatch(id)}
+        return await rows.subjects(unit, ids)
+
+    def _made(
+        self,
+        pending: Sequence[_Pending],
+        now: datetime,
+        about: Mapping[str, AuditSubject],
+        named: dict[ListView, set[AuditSubject]],
+        newest: _Last,
+    ) -> list[AuditRow]:
+        """Build the row of each entry that is not given up, chained to `newest`."""
+        seq, before = newest
         made = list[AuditRow]()
-        for entry, at in timed:
+        for entry, at in [(each.entry, each.at) for each in pending if not each.given_up]:
             seen = {about[id] for id in entry.callbacks if id in about}
             seen |= {replace(each, department=left) for each in seen if (left := entry.moved.get(each.callback_id))}
             view = self._view(entry)
             lately = named.setdefault(view, set()) if view is not None else None
-            made.append(self._row(entry, seq + 1, at, unit.now, seen, lately, before))
+            made.append(self._row(entry, seq + 1, at, now, seen, lately, before))
             if lately is not None:
                 lately.update(made[-1].seen)
             seq, before = made[-1].seq, made[-1].hash
-        if made:
-            await rows.append(unit, made)
+        return made
 
     def _view(self, entry: AuditEntry) -> ListView | None:
         """Which reads of a list count as the same one; None for an entry that always names all its callbacks."""
@@ -267,6 +332,10 @@ class Audit(Service):
             id = rows.new_number_id()
             sealed = self._vault.seal(by_index[index], rows.NUMBER, id)
             await rows.add_number(unit, id, index, sealed)
+
+
+def _last(made: Sequence[AuditRow]) -> _Last:
+    return made[-1].seq, made[-1].hash
 
 
 def _short(text: str | None, length: int) -> str | None:

@@ -106,7 +106,8 @@ class ListView:
     action: str
 
 
-_COLUMNS: Final = tuple(field.name for field in fields(AuditRow) if field.name != "seen")
+COLUMNS: Final = tuple(field.name for field in fields(AuditRow) if field.name != "seen")
+"""The columns of `audit`."""
 
 
 @dataclass(frozen=True)
@@ -178,15 +179,29 @@ async def is_written(
 
 async def append(unit: Unit, rows: Sequence[AuditRow]) -> None:
     """Add these rows. The chain must be locked."""
-    await unit.connection.execute(insert(audit), [{name: getattr(row, name) for name in _COLUMNS} for row in rows])
-    seen = [
+    await unit.connection.execute(insert(audit), [{name: getattr(row, name) for name in COLUMNS} for row in rows])
+    if seen := named_by(rows):
+        await unit.connection.execute(insert(audit_callbacks), seen)
+
+
+def named_by(rows: Sequence[AuditRow]) -> list[dict[str, Any]]:
+    """The callbacks of these rows as rows of `audit_callbacks`."""
+    return [
         {"seq": row.seq, "callback_id": each.callback_id, "department": each.department}
         | {"patient_index": each.patient_index}
         for row in rows
         for each in row.seen
     ]
-    if seen:
-        await unit.connection.execute(insert(audit_callbacks), seen)
+
+
+def _seen(rows: Sequence[AuditRow]) -> list[dict[str, Any]]:
+    """The callbacks of these rows as rows of their own table."""
+    return [
+        {"seq": row.seq, "callback_id": each.callback_id, "department": each.department}
+        | {"patient_index": each.patient_index}
+        for row in rows
+        for each in row.seen
+    ]
 
 
 async def sealed_numbers(unit: Unit, indexes: Collection[bytes]) -> dict[bytes, tuple[str, bytes]]:
@@ -323,7 +338,7 @@ async def _with_seen(
 
 
 def _read(row: Row[Any], seen: tuple[AuditSubject, ...]) -> AuditRow:
-    values = {name: getattr(row, name) for name in _COLUMNS}
+    values = {name: getattr(row, name) for name in COLUMNS}
     for name in ("patient_index", "through_hash", "hash"):
         values[name] = _bytes(values[name])
     return AuditRow(**values, seen=seen)
