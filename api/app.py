@@ -54,6 +54,7 @@ from api.routes import (
     audit as audit_routes,
 )
 from api.services import Services
+from api.shared_pages import SharedPages
 from api.web.audit_rules import require_audit_rules
 from api.web.background import repeating
 from api.web.errors import STATUSES as WEB_STATUSES
@@ -88,6 +89,7 @@ from desk.departments.errors import DepartmentsFileError
 from desk.departments.file import DepartmentsFile
 from desk.garbage import settle
 from desk.history.feed import Changes
+from desk.history.standstill import Standstill
 from desk.idempotency.answers import Answers
 from desk.inquiries.claiming import LEASE
 from desk.ledger.ledger import Ledger
@@ -347,6 +349,7 @@ def build_services(
         second_factors=SecondFactors(database=database, vault=vault, clock=clock, sessions=sessions),
         departments=departments,
         files=OperatorsFiles(departments, fault, settings.files.prompts),
+        pages=SharedPages(Standstill(database=database, clock=clock)),
         clock=clock,
         lease_clock=shared or clock,
         clock_check=check,

@@ -1,6 +1,6 @@
 """The services behind the web door, built once at start and reached through the application."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fastapi import Request
@@ -13,6 +13,7 @@ from api.health.readiness import Asterisk, OperatorsFiles
 from api.own_commands import OwnCommands
 from api.prompts.builds import PromptBuilds
 from api.prompts.script import PromptScript
+from api.shared_pages import SharedPages
 from api.web.events.live import Live
 from api.web.metrics import Metrics
 from api.web.middleware.limits import RequestLimits
@@ -32,11 +33,9 @@ from desk.callbacks.services import CallbackServices
 from desk.clock import Clock
 from desk.clock_check.clock_check import ClockCheck
 from desk.controllers.controllers import Controllers
-from desk.database.batching import SingleFlight
 from desk.departments.departments import Departments
 from desk.dials.dials import Dials
 from desk.idempotency.answers import Answers
-from desk.ids import CallbackId
 from desk.ledger.ledger import Ledger
 from desk.messages.outbox import Outbox
 from desk.messages.sender import Sender
@@ -44,14 +43,6 @@ from desk.privacy.retention import Retention
 from desk.recordings.recordings import Recordings
 from desk.settings.settings import Settings
 from desk.statistics.figures import StatisticsReader
-
-
-@dataclass(frozen=True)
-class SharedPage:
-    """A page of callbacks that several agents asked for at the same time. `seen`: (id, department) of what is on it."""
-
-    body: str
-    seen: Sequence[tuple[CallbackId, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +65,7 @@ class Services:
     second_factors: SecondFactors
     departments: Callable[[], Departments]
     files: OperatorsFiles
+    pages: SharedPages
     clock: Clock
     lease_clock: Clock
     clock_check: ClockCheck
@@ -97,7 +89,6 @@ class Services:
     demo_patient: DemoPatient = field(default_factory=DemoPatient)
     prompt_script: PromptScript = field(default_factory=PromptScript)
     prompt_builds: PromptBuilds = field(default_factory=PromptBuilds)
-    pages: SingleFlight[Hashable, SharedPage] = field(default_factory=SingleFlight)
 
     async def close(self) -> None:
         """Stop background work and close connections. Close the database afterwards."""

@@ -27,7 +27,7 @@ from api.schemas.callbacks import (
 )
 from api.schemas.fields import LANGUAGE, SLUG, TOPIC, CallbackPath, Moment
 from api.schemas.history import HistoryOut, HistoryRowOut
-from api.services import SharedPage
+from api.shared_pages import SharedPage
 from api.web.audit_rules import audited
 from api.web.errors import NoPatient
 from api.web.problems import Fields, Statuses
@@ -146,10 +146,10 @@ async def list_callbacks(
             shown = replace(filters, ids=late) if at_risk else replace(filters, other_than=late)
         lists = access.services.callbacks.lists
         found = await lists.page(SYSTEM.within(actor.scope), shown, cursor=cursor, limit=limit)
-        seen = [(callback.id, callback.department) for callback in found.items]
-        return SharedPage(CallbackPage.of(found).model_dump_json(by_alias=True), seen)
+        return SharedPage.of(found.items, CallbackPage.of(found).model_dump_json(by_alias=True))
 
-    page = await access.services.pages.run((actor.scope, filters, at_risk, cursor, limit), read)
+    asked = (filters, at_risk, cursor, limit)
+    page = await access.services.pages.get(actor.scope, asked, read, keep=at_risk is None)
     for callback_id, slug in page.seen:
         actor.saw(callback_id, slug)
     return respond(Answer(200, page.body))

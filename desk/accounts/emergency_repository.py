@@ -28,7 +28,7 @@ class EmergencyRow:
     ended_by: str | None
 
 
-def opened(now: datetime) -> ColumnElement[Any]:
+def opened(now: Any) -> ColumnElement[Any]:
     """A column for queries that join agents: the departments now open to the agent, comma separated, or null."""
     return (
         select(func.aggregate_strings(c.department, ","))

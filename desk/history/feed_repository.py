@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import ARRAY, BigInteger, Text, bindparam, func, select, text
 
 from desk.database.engine import FAILURES, Database
 from desk.database.errors import StorageUnavailable
@@ -23,9 +23,14 @@ from desk.schema.tables import history
 LOCK = 0x1AA1_21D7
 """The advisory lock that writers of history share. The migration that makes the trigger has the same number."""
 
-_UNFINISHED = text(
+_HOLDERS = (
     "select virtualtransaction from pg_locks where locktype = 'advisory' and classid = 0 and objid = :lock "
     "and objsubid = 1 and granted and database = (select oid from pg_database where datname = current_database())"
+)
+_UNFINISHED = text(_HOLDERS)
+_SETTLED = text(f"select coalesce(max(id), 0) as newest, exists ({_HOLDERS}) as unfinished from history")
+_HAS_MORE = text("select exists (select 1 from history where department = any(:departments) and id > :id)").bindparams(
+    bindparam("id", type_=BigInteger), bindparam("departments", type_=ARRAY(Text))
 )
 
 
@@ -52,6 +57,28 @@ async def unfinished(unit: Unit) -> frozenset[str]:
     if unit.connection.dialect.name != "postgresql":
         return frozenset()
     return frozenset((await unit.connection.execute(_UNFINISHED, {"lock": LOCK})).scalars())
+
+
+async def settled(unit: Unit) -> int | None:
+    """The highest id, if no unit of work can still show a lower one; else None.
+
+    The statement sees what was committed when it began, and the locks of a moment later. So a unit of work that is in
+    neither has ended in between: what is read next shows what it did.
+    """
+    if unit.connection.dialect.name != "postgresql":
+        return await newest(unit)
+    row = (await unit.connection.execute(_SETTLED, {"lock": LOCK})).one()
+    return None if row.unfinished else int(row.newest)
+
+
+async def has_more(unit: Unit, id: int) -> bool:
+    """Whether the actor's departments have rows above `id`."""
+    departments = unit.scope.departments
+    if unit.connection.dialect.name == "postgresql" and departments is not None:
+        values = {"id": id, "departments": sorted(departments)}
+        return bool((await unit.connection.execute(_HAS_MORE, values)).scalar_one())
+    query = select(history.c.id).where(history.c.id > id, *in_scope(unit, history.c.department)).limit(1)
+    return (await unit.connection.execute(query)).first() is not None
 
 
 @asynccontextmanager

@@ -3,16 +3,16 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, TextualSelect, and_, any_, func, insert, or_, select, update
 
 from desk.access.permissions import Permission, Scope
 from desk.accounts import emergency_repository as emergency
 from desk.accounts.repository import AgentRow, agents_within
 from desk.accounts.tokens.model import Token, TokenScope
+from desk.database.compiled import compiled, parameter
 from desk.database.unit_of_work import Unit
-from desk.schema.scope import one_of
 from desk.schema.tables import agents, grants, tokens
 
 t = tokens.c
@@ -28,7 +28,7 @@ class ActiveToken:
     last_used_at: datetime | None
 
 
-def _is_active(now: datetime) -> ColumnElement[bool]:
+def _is_active(now: Any) -> ColumnElement[bool]:
     """Whether neither the token nor its agent is revoked, expired or disabled; for queries that join the two."""
     agent_is_active = (agents.c.revoked_at.is_(None), agents.c.disabled_at.is_(None))
     return and_(t.revoked_at.is_(None), or_(t.expires_at.is_(None), t.expires_at > now), *agent_is_active)
@@ -57,9 +57,9 @@ async def insert_token(
     return int((await unit.connection.execute(insert(tokens).values(values).returning(t.id))).scalar_one())
 
 
-async def by_hashes(unit: Unit, hashes: Collection[bytes]) -> dict[bytes, ActiveToken]:
-    """The active ones of these tokens, each with its agent and the agent's grants, in one query."""
-    query = (
+def _active(now: Any, those: ColumnElement[bool]) -> Select[Any]:
+    """Select the active ones of the tokens, with a row for each grant of the agent."""
+    return (
         select(
             t.hash,
             t.id,
@@ -70,13 +70,30 @@ async def by_hashes(unit: Unit, hashes: Collection[bytes]) -> dict[bytes, Active
             agents.c.phone,
             grants.c.role,
             grants.c.department,
-            emergency.opened(unit.now),
+            emergency.opened(now),
         )
         .select_from(tokens.join(agents, agents.c.id == t.agent_id).outerjoin(grants, grants.c.agent_id == agents.c.id))
-        .where(_is_active(unit.now), one_of(unit, t.hash, list(hashes)))
+        .where(_is_active(now), those)
     )
+
+
+def _active_in_postgresql() -> TextualSelect:
+    """The statement compiled once: every request runs it."""
+    query = _active(parameter("now", "timestamptz"), t.hash == any_(parameter("hashes", "bytea[]")))
+    return compiled(query, list(query.selected_columns))
+
+
+_ACTIVE: Final = _active_in_postgresql()
+
+
+async def by_hashes(unit: Unit, hashes: Collection[bytes]) -> dict[bytes, ActiveToken]:
+    """The active ones of these tokens, each with its agent and the agent's grants, in one query."""
+    if unit.connection.dialect.name == "postgresql":
+        rows = await unit.connection.execute(_ACTIVE, {"now": unit.now, "hashes": list(hashes)})
+    else:
+        rows = await unit.connection.execute(_active(unit.now, t.hash.in_(hashes)))
     found: dict[bytes, ActiveToken] = {}
-    for row in await unit.connection.execute(query):
+    for row in rows:
         hash = bytes(row.hash)
         token = found.get(hash) or _read_active(row)
         if row.role:
