@@ -324,10 +324,7 @@ def build_services(
     fault: Callable[[], DepartmentsFileError | None] = lambda: None,
     texts: SmsTextsFile | None = None,
 ) -> Services:
-    """Build the services on an open database. Close them before it.
-
-    `shared`: the clock of the leases, `clock` itself without it; `check` compares the clock.
-    """
+    """Build the services on an open database. Close them before it. `shared`: the leases' clock, else `clock`."""
     outbox = Outbox(database=database, vault=vault, clock=clock)
     audit, fallback = make_audit(settings.audit, database=database, vault=vault, clock=clock)
     sessions = _sessions(settings, database, clock)

@@ -1,8 +1,8 @@
 """Pages of callbacks: read once for all who ask at the same moment, and shown again until something has happened.
 
 Screens that follow the same queue ask for the same page again and again. A page that is shown again was as it is now:
-the history is asked at each request, and each change on it would have a row there. Who may see a page is decided, and
-what it shows is put on the trail, for each request by itself.
+the history is asked at each request, and each change on it would have a row there. Access is checked, and what the page
+shows is put on the trail, for each request by itself.
 """
 
 import asyncio
