@@ -31,10 +31,11 @@ from tests.support.web.api_queue import open_queue
 
 @dataclass
 class Seen:
-    """When each change was requested, and how many seconds later each reader had it."""
+    """When each change was requested, how many seconds later each reader had it, and the api's seconds of CPU."""
 
     asked: list[float] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
+    cpu: float = 0.0
 
 
 @contextlib.asynccontextmanager
@@ -82,21 +83,22 @@ async def run(api: ApiProcess, desk: CallbackServices, *, readers: int, changes:
     return seen
 
 
-def shown(seen: Seen, *, readers: int, changes: int, rate: float, cpu: float) -> Table:
+def shown(seen: Seen, *, readers: int, changes: int, rate: float) -> Table:
     """Milliseconds, over all readers and changes."""
     table = Table(title=f"Live: {readers} readers of one process, {changes} changes at {rate:g}/s")
     row = {}
     if len(seen.waits) > 1:
         parts = statistics.quantiles(seen.waits, n=100)
         row = {"p50 ms": parts[49], "p99 ms": parts[98], "longest ms": max(seen.waits)}
-    row |= {"CPU of the api, ms a change": cpu / changes}
+    row |= {"CPU of the api, ms a change": seen.cpu / changes}
     for name in (*row, "lost"):
         table.add_column(name, justify="right")
     table.add_row(*(f"{value * 1000:.1f}" for value in row.values()), str(readers * changes - len(seen.waits)))
     return table
 
 
-async def measure(readers: int, changes: int, rate: float) -> Table:
+async def seen(readers: int, changes: int, rate: float) -> Seen:
+    """Measure with an api and a PostgreSQL of its own."""
     with tempfile.TemporaryDirectory(prefix="innringing-bench-") as folder, postgres.start(durable=True) as server:
         var_dir = Path(folder)
         url = await create_database(server)
@@ -104,9 +106,9 @@ async def measure(readers: int, changes: int, rate: float) -> Table:
             with running_api(environment(url, var_dir)) as api:
                 process = psutil.Process(api.pid)
                 before = sum(process.cpu_times()[:2])
-                seen = await run(api, desk, readers=readers, changes=changes, rate=rate)
-                cpu = sum(process.cpu_times()[:2]) - before
-    return shown(seen, readers=readers, changes=changes, rate=rate, cpu=cpu)
+                found = await run(api, desk, readers=readers, changes=changes, rate=rate)
+                found.cpu = sum(process.cpu_times()[:2]) - before
+    return found
 
 
 def main() -> None:
@@ -115,7 +117,9 @@ def main() -> None:
     asked.add_argument("--changes", type=int, default=100)
     asked.add_argument("--rate", type=float, default=10.0, help="changes a second")
     given = asked.parse_args()
-    Console().print(asyncio.run(measure(given.readers, given.changes, given.rate)))
+    readers, changes, rate = given.readers, given.changes, given.rate
+    found = asyncio.run(seen(readers, changes, rate))
+    Console().print(shown(found, readers=readers, changes=changes, rate=rate))
 
 
 if __name__ == "__main__":

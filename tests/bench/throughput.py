@@ -28,7 +28,7 @@ from tests.bench.contenders import (
     plain,
     procrastinate_app,
 )
-from tests.bench.processes import listening_at
+from tests.bench.processes import processor
 from tests.support.desk.filled import waiting
 from tests.support.machine.systems import create_database
 
@@ -117,18 +117,6 @@ async def one_run(server: Postgres, contender: str, *, jobs: int, processes: int
     await run_statement(server.url(), f"drop database {url.rpartition('/')[2]} with (force)")
     cpu += sum(json.loads(output)["cpu"] for output, _ in answers)
     return Run(contender, jobs / seconds, cpu / jobs * 1000, database / jobs * 1000)
-
-
-def processor(server: Postgres) -> float:
-    """Seconds of CPU of the database, including running and ended children."""
-    head = listening_at(server.port)
-    spent = sum(head.cpu_times()[:4])
-    for child in head.children(recursive=True):
-        try:
-            spent += sum(child.cpu_times()[:2])
-        except psutil.NoSuchProcess:
-            continue
-    return float(spent)
 
 
 async def measure(server: Postgres, *, jobs: int, processes: int, at_once: int, repeats: int) -> list[Run]:

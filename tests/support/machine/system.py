@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -64,16 +64,18 @@ class Program:
 class System:
     """A complete system for patients and agents, in one folder. Use as a context manager."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, extra: Mapping[str, str] | None = None) -> None:
+        """`extra`: lines that are added to Asterisk's files, by their names."""
         self.settings = settings
         self.folder = settings.files.var
+        self._extra = extra
         self._running = contextlib.ExitStack()
         self.api: Program
         self.ivr: Program
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as starting:
-            self.asterisk = starting.enter_context(asterisk.start(self.settings))
+            self.asterisk = starting.enter_context(asterisk.start(self.settings, extra=self._extra))
             self.api = self.start("api")
             starting.callback(lambda: self.api.stop())
             until(self._api_answers, self.api)
