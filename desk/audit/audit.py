@@ -12,11 +12,12 @@ import re
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import structlog
 
 from desk.access.actor import SYSTEM, Actor
+from desk.audit import lists_repository as lists
 from desk.audit import repository as rows
 from desk.audit.anchors import AnchorFault, AnchorFile, AnchorsChanged
 from desk.audit.append_repository import append_after
@@ -24,8 +25,9 @@ from desk.audit.chain import Anchor, chain_keys, chained
 from desk.audit.entry import AuditEntry as AuditEntry
 from desk.audit.entry import AuditOutcome as AuditOutcome
 from desk.audit.fallback import AuditFallback
+from desk.audit.lists_repository import ListView, Naming, Namings
 from desk.audit.others_repository import count_others
-from desk.audit.repository import AuditFilter, AuditRow, AuditSubject, ListView, OtherRows
+from desk.audit.repository import AuditFilter, AuditRow, AuditSubject, OtherRows
 from desk.clock import Clock
 from desk.database import cursors
 from desk.database.batching import Batcher
@@ -41,6 +43,11 @@ log = structlog.get_logger(__name__)
 
 LONG_NUMBER = re.compile(r"\d(?:[ .-]?\d){7,}")
 """What could be a phone or identity number, in a text that must not hold one."""
+
+MOST_LISTS: Final = 500
+"""Lists of which a process remembers what they named."""
+OTHERS_WRITE: Final = 1.0
+"""Seconds after another process added to the chain in which it is locked for each addition."""
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -86,7 +93,10 @@ class Audit(Service):
         self._key_version = vault.index_version
         self._entries: Batcher[_Pending, None] = Batcher(self._append)
         self._last: _Last | None = None
-        """The last row that this process wrote."""
+        """The last row that this process wrote. While it is the newest, no one else has added to the chain."""
+        self._named: dict[ListView, dict[AuditSubject, Naming]] = {}
+        """What lists have named, since no one else has added to the chain."""
+        self._usual_until = float("-inf")
 
     async def record(self, entry: AuditEntry) -> None:
         """Write a row; it is committed, or sealed on this machine's disk, when this returns.
@@ -179,6 +189,7 @@ class Audit(Service):
     async def _append(self, entries: Sequence[_Pending]) -> Sequence[None]:
         """Write these rows: after the row that this process wrote last, if it is still the newest."""
         if not await self._append_next(entries):
+            self._named.clear()
             self._last = await self._append_all(SYSTEM, entries)
         return [None] * len(entries)
 
@@ -186,39 +197,51 @@ class Audit(Service):
         """Write the rows in one statement. False if the usual way must be taken: nothing is written.
 
         The usual way locks the chain for everyone, and needs five more round trips. Entries with an identity number
-        take it, because the number is stored with them.
+        take it, because the number is stored with them; and all do for a while after another process wrote.
         """
         last, self._last = self._last, None  # unknown while the statement is on its way, and if it fails
         numbers = any(each.entry.patient is not None for each in entries)
-        if last is None or numbers or self._database.dialect != "postgresql":
+        time = asyncio.get_running_loop().time()
+        if last is None or numbers or time < self._usual_until or self._database.dialect != "postgresql":
             return False
+        if len(self._named) >= MOST_LISTS:
+            self._named.clear()
+        views = {view for each in entries if (view := self._view(each.entry))}
         about: dict[str, AuditSubject] = {}
-        named: dict[ListView, set[AuditSubject]] = {}
         if any(each.entry.callbacks for each in entries):
-            about, named = await self._context(SYSTEM, entries)
-        self._last = await self._add_next(SYSTEM, entries, last, about, named)
+            about = await self._context(SYSTEM, entries, views - self._named.keys())
+        self._last = await self._add_next(SYSTEM, entries, last, about)
+        if self._last is None:
+            self._usual_until = time + OTHERS_WRITE
         return self._last is not None
 
     @reading
     async def _context(
-        self, unit: Unit, pending: Sequence[_Pending]
-    ) -> tuple[dict[str, AuditSubject], dict[ListView, set[AuditSubject]]]:
-        """Read the callbacks of these entries, and what their lists have named lately."""
-        return await self._about(unit, pending), await self._named_lately(unit, [each.entry for each in pending])
+        self, unit: Unit, pending: Sequence[_Pending], unknown: Collection[ListView]
+    ) -> dict[str, AuditSubject]:
+        """Read the callbacks of these entries, and what their lists have named lately if it is not known."""
+        if unknown:
+            found = await lists.named_lately(unit, unknown, unit.now - self._fold)
+            self._named |= {view: dict(namings) for view, namings in found.items()}
+        return await self._about(unit, pending)
 
     @one_statement
     async def _add_next(
-        self,
-        unit: Unit,
-        pending: Sequence[_Pending],
-        last: _Last,
-        about: Mapping[str, AuditSubject],
-        named: dict[ListView, set[AuditSubject]],
+        self, unit: Unit, pending: Sequence[_Pending], last: _Last, about: Mapping[str, AuditSubject]
     ) -> _Last | None:
-        made = self._made(pending, unit.now, about, {view: set(each) for view, each in named.items()}, last)
+        wanted = [each for each in pending if not each.given_up]
+        views = {view for each in wanted if (view := self._view(each.entry))}
+        named = {view: self._still_named(self._named.get(view, {}), unit.now) for view in views}
+        made = self._made(wanted, unit.now, about, named, last)
         if not made:
             return last
-        return _last(made) if await append_after(unit, *last, made) else None
+        if not await append_after(unit, *last, made):
+            return None
+        for entry, row in zip((each.entry for each in wanted), made, strict=True):
+            if row.named_until is not None and (view := self._view(entry)) is not None:
+                naming = Naming(row.at, row.named_until)
+                self._named.setdefault(view, {}).update(dict.fromkeys(row.seen, naming))
+        return _last(made)
 
     @unit_of_work
     async def _append_late(self, unit: Unit, entry: AuditEntry, at: datetime) -> None:
@@ -236,11 +259,11 @@ class Audit(Service):
         """Write a row for each entry, as of its moment. Returns the last one; None if there was none to write."""
         about = await self._about(unit, pending)
         await rows.lock(unit)
-        entries = [each.entry for each in pending if not each.given_up]
-        await self._store_numbers(unit, {entry.patient for entry in entries if entry.patient is not None})
+        wanted = [each for each in pending if not each.given_up]
+        await self._store_numbers(unit, {each.entry.patient for each in wanted if each.entry.patient is not None})
         newest = await rows.newest(unit)
-        named = await self._named_lately(unit, entries)
-        made = self._made(pending, unit.now, about, named, newest)
+        named = await self._named_lately(unit, [each.entry for each in wanted])
+        made = self._made(wanted, unit.now, about, named, newest)
         if not made:
             return None
         await rows.append(unit, made)
@@ -248,20 +271,20 @@ class Audit(Service):
 
     async def _about(self, unit: Unit, pending: Sequence[_Pending]) -> dict[str, AuditSubject]:
         ids = {id for each in pending for id in each.entry.callbacks if UUID.fullmatch(id)}
-        return await rows.subjects(unit, ids)
+        return await lists.subjects(unit, ids)
 
     def _made(
         self,
-        pending: Sequence[_Pending],
+        wanted: Sequence[_Pending],
         now: datetime,
         about: Mapping[str, AuditSubject],
         named: dict[ListView, set[AuditSubject]],
         newest: _Last,
     ) -> list[AuditRow]:
-        """Build the row of each entry that is not given up, chained to `newest`."""
+        """Build the row of each entry, chained to `newest`."""
         seq, before = newest
         made = list[AuditRow]()
-        for entry, at in [(each.entry, each.at) for each in pending if not each.given_up]:
+        for entry, at in [(each.entry, each.at) for each in wanted]:
             seen = {about[id] for id in entry.callbacks if id in about}
             seen |= {replace(each, department=left) for each in seen if (left := entry.moved.get(each.callback_id))}
             view = self._view(entry)
@@ -282,7 +305,13 @@ class Audit(Service):
     async def _named_lately(self, unit: Unit, entries: Sequence[AuditEntry]) -> dict[ListView, set[AuditSubject]]:
         """By list, what need not be named again. A callback that has another department or patient now is a new one."""
         views = {view for entry in entries if (view := self._view(entry))}
-        return await rows.named_lately(unit, views, unit.now - self._fold) if views else {}
+        found = await lists.named_lately(unit, views, unit.now - self._fold) if views else {}
+        return {view: set(namings) for view, namings in found.items()}
+
+    def _still_named(self, namings: Namings, now: datetime) -> set[AuditSubject]:
+        """What need not be named again now, by the conditions of `named_lately`."""
+        since = now - self._fold
+        return {subject for subject, naming in namings.items() if naming.until > now and naming.at >= since}
 
     def _row(
         self,

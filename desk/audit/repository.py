@@ -11,7 +11,6 @@ from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, literal, 
 from desk.database.unit_of_work import Unit
 from desk.schema.audit_tables import audit, audit_callbacks, audit_patients
 from desk.schema.scope import one_of
-from desk.schema.tables import inquiries
 
 CHAIN: Final = 0x1AA121D9
 """PostgreSQL advisory lock: only its holder adds to the chain. SQLite has one writer anyway.
@@ -23,8 +22,6 @@ GENESIS: Final = bytes(32)
 """The hash before the first row."""
 LAST: Final = 2**63 - 1
 """No row has a higher number."""
-MOST_NAMED: Final = 1000
-"""How many callbacks of one list are remembered. A longer list names some of them again, which does no harm."""
 
 
 @dataclass(frozen=True)
@@ -97,15 +94,6 @@ class OtherRows:
         return found
 
 
-@dataclass(frozen=True)
-class ListView:
-    """A kind of list, and its reader: a person, by one session or token."""
-
-    who: str
-    session: str
-    action: str
-
-
 COLUMNS: Final = tuple(field.name for field in fields(AuditRow) if field.name != "seen")
 """The columns of `audit`."""
 
@@ -136,35 +124,6 @@ async def newest(unit: Unit) -> tuple[int, bytes]:
     query = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
     row = (await unit.connection.execute(query)).one_or_none()
     return (row.seq, bytes(row.hash)) if row else (0, GENESIS)
-
-
-async def subjects(unit: Unit, ids: Collection[str]) -> dict[str, AuditSubject]:
-    """Return those of these ids that are callbacks."""
-    if not ids:
-        return {}
-    query = select(inquiries.c.id, inquiries.c.department, inquiries.c.patient_index)
-    found = await unit.connection.execute(query.where(one_of(unit, inquiries.c.id, sorted(ids))))
-    return {row.id: AuditSubject(row.id, row.department, _bytes(row.patient_index)) for row in found}
-
-
-async def named_lately(unit: Unit, views: Collection[ListView], since: datetime) -> dict[ListView, set[AuditSubject]]:
-    """By list, the callbacks that its rows since then name and need not name again yet."""
-    c = audit.c
-    query = (
-        select(c.who, c.session, c.action, audit_callbacks)
-        .join(audit_callbacks, audit_callbacks.c.seq == c.seq)
-        .where(
-            c.named_until > unit.now,
-            c.at >= since,
-            one_of(unit, c.session, sorted({view.session for view in views})),
-            one_of(unit, c.action, sorted({view.action for view in views})),
-        )
-    )
-    named: dict[ListView, set[AuditSubject]] = {}
-    for row in await unit.connection.execute(query.order_by(c.named_until.desc()).limit(MOST_NAMED * len(views))):
-        seen = AuditSubject(row.callback_id, row.department, _bytes(row.patient_index))
-        named.setdefault(ListView(row.who, row.session, row.action), set()).add(seen)
-    return named
 
 
 async def is_written(
@@ -332,7 +291,7 @@ async def _with_seen(
     seen: dict[int, list[AuditSubject]] = {}
     for each in await unit.connection.execute(query.order_by(*ordered)):
         seen.setdefault(each.seq, []).append(
-            AuditSubject(each.callback_id, each.department, _bytes(each.patient_index))
+            AuditSubject(each.callback_id, each.department, optional_bytes(each.patient_index))
         )
     return [_read(row, tuple(seen.get(row.seq, ()))) for row in found]
 
@@ -340,11 +299,11 @@ async def _with_seen(
 def _read(row: Row[Any], seen: tuple[AuditSubject, ...]) -> AuditRow:
     values = {name: getattr(row, name) for name in COLUMNS}
     for name in ("patient_index", "through_hash", "hash"):
-        values[name] = _bytes(values[name])
+        values[name] = optional_bytes(values[name])
     return AuditRow(**values, seen=seen)
 
 
-def _bytes(value: Any) -> bytes | None:
+def optional_bytes(value: Any) -> bytes | None:
     return None if value is None else bytes(value)
 
 

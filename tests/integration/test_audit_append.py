@@ -81,6 +81,7 @@ class Run:
 
     async def write(self, entries: Sequence[Any]) -> None:
         audit = self.audit if self.lives_on else make_audit(self.database, self.clock, fold=FOLD)
+        audit._usual_until = float("-inf")  # a second after another has written, in no time
         await audit._append([pending(self.ids, self.clock.now(), *each) for each in entries])
 
     async def elsewhere(self, entries: Sequence[Any]) -> None:

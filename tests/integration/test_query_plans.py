@@ -18,7 +18,8 @@ from sqlalchemy import event, text
 from desk.access.actor import SYSTEM
 from desk.access.permissions import Scope
 from desk.audit import repository as audit
-from desk.audit.repository import AuditRow, AuditSubject, ListView
+from desk.audit.lists_repository import ListView, named_lately
+from desk.audit.repository import AuditRow, AuditSubject
 from desk.callbacks import repository as callbacks
 from desk.callbacks.model import callback_id
 from desk.clock import SystemClock
@@ -224,7 +225,7 @@ async def test_recent_names_of_the_audit_are_found_by_index(filled: Database) ->
     with recorded_queries(filled, tables) as statements:
         async with filled.begin() as connection:
             unit = Unit(connection, CLOCK, SYSTEM)
-            assert len(await audit.named_lately(unit, views, now - LEASE)) == 2
+            assert len(await named_lately(unit, views, now - LEASE)) == 2
             assert await audit.repeats(unit, [4000, 4010]) == {4000: 4, 4010: 4}
     named, repeated = [await plan(filled, *each) for each in statements]
     assert "ix_audit_named" in named, named
