@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PROCESSES ?= 3
 export INNRINGING_ENVIRONMENT ?= demo
 
-.PHONY: run test unit check docs screens vendor bench chaos fire up proxy proxy-down two-nodes two-nodes-down patch down clean venv dev-venv bench-venv tree images identity-provider
+.PHONY: run test unit check docs screens vendor bench bench-page chaos fire up proxy proxy-down two-nodes two-nodes-down patch down clean venv dev-venv bench-venv tree images identity-provider
 
 run: venv ## Asterisk, the phone door and the web door on this machine; Ctrl-C stops them
 	@exec $(BIN)/innringing run
@@ -43,6 +43,9 @@ bench: bench-venv tree images ## calls compared with a plain dialplan, the queue
 	$(BIN)/python -m tests.bench.queue
 	$(BIN)/python -m tests.bench.live
 	$(BIN)/python -m tests.bench.answer_to_confirmation
+
+bench-page: bench-venv tree images ## the figures that have a goal on one page, with the machine and the date; nothing else may run meanwhile
+	$(BIN)/python -m tests.bench.page $(ARGUMENTS)
 
 chaos: dev-venv tree ## calls while things die, freeze and fill up; ARGUMENTS="--seed 17 --kinds ARI" replays a part
 	$(BIN)/python -m tests.chaos $(ARGUMENTS)

@@ -162,6 +162,7 @@ WHOLE_MODULES = {
         ("key_rotation/indexed_columns", "key_rotation/sealed_columns"),
         "keys are changed for all departments at once, and nothing is shown",
     ),
+    "audit/lists_repository": "what rows name: callbacks by the ids that a request has shown within its scope",
     "audit/repository": "rows about readers of callbacks: pages are bounded by the auditor's departments",
 }
 """Modules whose functions take no scope, with the reason."""
