@@ -37,7 +37,7 @@ def of_these(var: Path, kind: str) -> str:
     """What the engine has of these nodes and this Kamailio: containers (ps -aq) or volumes (volume ls -q)."""
     folders = [var / "two-nodes" / name / "compose" for name in NAMES] + [var / "two-nodes" / "proxy"]
     labels = [f"label=com.docker.compose.project={proxy.project_of(folder)}" for folder in folders]
-    return "".join(engine.docker(*kind.split(), "--filter", label, check=False) for label in labels)
+    return "\n".join(engine.docker(*kind.split(), "--filter", label, check=False) for label in labels)
 
 
 @pytest.fixture
@@ -70,9 +70,9 @@ async def test_two_nodes_start_answer_a_call_and_stop(prompts: None, variables: 
         call = await phone.ring("1000", caller="+4768050797", patience=PATIENCE)
         await Caller(call, ROOT / "prompts" / "build" / "nb").hears("welcome")
         await call.hang_up()
-    assert of_these(tmp_path, "ps -aq")
+    assert of_these(tmp_path, "ps -aq").strip()
     done = make("down", variables)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert not of_these(tmp_path, "ps -aq")
+    assert not of_these(tmp_path, "ps -aq").strip()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", port))

@@ -163,9 +163,9 @@ async def full_line(system: System, url: str, folder: Path, *, at_once: int, min
 def fault_of(phone: str, identity: str, stored: Stored, heard: Sequence[str] | None = None) -> str:
     """Say what is wrong with what a caller left, without a digit that was keyed. Empty if nothing is.
 
-    sipp keys once and listens to nothing. So where a busy machine loses one of its keys, the product asks again in vain
-    and stores a callback without an identity number, tens of seconds later than others. Two rows, a second count, or
-    another number that passes its check digits are no such thing.
+    sipp keys once and listens to nothing. So where a busy machine reports more than three of its keys twice, the
+    product asks again in vain and stores a callback without an identity number, tens of seconds later than others (see
+    docs/decisions/0033). Two rows, a second count, or another number that passes its check digits are no such thing.
     """
     rows, calls = stored.callbacks.get(phone, []), stored.calls.get(phone, [])
     if [(each.identity, each.call_count) for each in rows] == [(identity, 1)]:
