@@ -57,7 +57,8 @@ def variables(tmp_path: Path) -> Iterator[dict[str, str]]:
     }
     named = {f"INNRINGING_{name}": value for name, value in given.items()}
     yield named
-    make("down", named)
+    if of_these(tmp_path, "ps -aq").strip():
+        make("down", named)
     for volume in of_these(tmp_path, "volume ls -q").split():
         engine.docker("volume", "rm", "-f", volume, check=False)
 
