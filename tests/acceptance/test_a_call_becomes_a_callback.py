@@ -70,7 +70,7 @@ async def test_receipt_is_heard_after_the_commit_and_an_agent_claims_the_callbac
         await caller.keys(identity)
         await caller.hears("received")
         seen = await watching
-        await caller.ends()
+        await caller.hears("change_number")
         heard = {heard.key: heard for heard in await caller.sentences()}
         receipt = heard["received"]
         assert receipt.whole and receipt.score > 0.97

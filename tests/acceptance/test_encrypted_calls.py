@@ -66,7 +66,7 @@ async def test_receipt_is_heard_over_tls_and_srtp(encrypted: System, certificate
         await caller.hears("ask_identity")
         await caller.keys(synthetic_identity(777))
         receipt = await caller.hears("received")
-        await caller.ends()
+        await caller.hangs_up()
         assert receipt.score > 0.97
     async with encrypted.client() as agent:
         listed = (await agent.get("/callbacks", params={"department": "kirurgi"})).raise_for_status().json()["items"]

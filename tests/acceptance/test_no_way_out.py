@@ -182,23 +182,21 @@ async def refer(side: PhoneCall, target: str) -> None:
     assert not side.ended.is_set()
 
 
-@pytest.mark.parametrize("target", REFERRED)
-async def test_refer_in_a_call(exchange: Exchange, trunk: Sipp, target: str) -> None:
+async def test_refer_in_a_call(exchange: Exchange, trunk: Sipp) -> None:
     async with talking(exchange) as sides:
-        for side in sides:
-            await refer(side, target)
+        for target in REFERRED:
+            await asyncio.gather(*(refer(side, target) for side in sides))
         await sides[0].hang_up()
     await exchange.nothing_is_left()
     assert trunk.invited == []
 
 
-@pytest.mark.parametrize("codes", ["*2", "##", "#1", "*1", "*3", "*0"])
-async def test_feature_codes_in_a_call(exchange: Exchange, trunk: Sipp, codes: str) -> None:
+async def test_feature_codes_in_a_call(exchange: Exchange, trunk: Sipp) -> None:
     async with talking(exchange) as sides:
-        for side in sides:
-            await side.key(codes + "82012345#")
+        for codes in ("*2", "##", "#1", "*1", "*3", "*0"):
+            await asyncio.gather(*(side.key(codes + "82012345#") for side in sides))
             await asyncio.sleep(1)
-            assert not side.ended.is_set()
+            assert not any(side.ended.is_set() for side in sides), codes
         await sides[0].hang_up()
     await exchange.nothing_is_left()
     assert trunk.invited == []

@@ -118,7 +118,7 @@ async def says_nothing(system: System) -> list[str]:
 async def rings_hjerte(system: System, n: int) -> list[str]:
     """The receipt, word by word."""
     async with ringing(system.settings, "2000", f"+476805{n:04}") as caller:
-        await caller.ends()
+        await caller.hears("change_number")  # after the receipt
         samples = caller.call.heard.samples()
         return [
             each.key for each in await asyncio.to_thread(PromptRecogniser.of_folder(caller.prompts).recognise, samples)

@@ -18,8 +18,7 @@ async def test_caller_on_the_line_is_taken_over_by_the_successor(prompts: None, 
             again = await caller.hears("recovered")
             await caller.hears("ask_identity", after=again.start)
             await caller.keys(synthetic_identity(341))
-            await caller.hears("received")
-            await caller.ends()
+            await caller.hears("received", after=again.start)
             assert "rescue" not in await caller.heard()
 
 
