@@ -3,16 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Test processes side by side: more than two cores can do, since tests wait for sounds and servers more than they count.
-PROCESSES ?= 3
+PROCESSES ?= 4
+BY_CHANCE := api_schema canaries callback_life one_claim_rule any_conversation tallies
 export INNRINGING_ENVIRONMENT ?= demo
 
-.PHONY: run test unit check docs screens vendor bench bench-page chaos fire up proxy proxy-down two-nodes two-nodes-down patch down clean venv dev-venv bench-venv tree images identity-provider
+.PHONY: run test deep unit check docs screens vendor bench bench-page chaos fire up proxy proxy-down two-nodes two-nodes-down patch down clean venv dev-venv bench-venv tree images identity-provider
 
 run: venv ## Asterisk, the phone door and the web door on this machine; Ctrl-C stops them
 	@exec $(BIN)/innringing run
 
 test: dev-venv tree images identity-provider ## every test
 	$(BIN)/pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(TESTS)
+
+deep: dev-venv tree ## what tests try by chance or by the thousand, all of it, with a seed of its own each day ; TEST_SEED replays
+	TEST_DEEP=yes $(BIN)/pytest -n $(PROCESSES) --dist loadfile --timeout 3600 $(addprefix tests/integration/test_,$(addsuffix .py,$(BY_CHANCE)))
 
 unit: dev-venv ## the tests of single parts: under 90 s on two cores, with no server and no container
 	$(BIN)/pytest -n $(PROCESSES) tests/unit

@@ -28,7 +28,13 @@ QUICK = {  # for tests only: a crash of the machine may lose data
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "256MB",  # the data may be in memory
 }
+MEMORY, PLENTY = Path("/dev/shm"), 4 << 30
+"""A file system in memory, and the free bytes in it from which test servers have their data there: each test makes a
+database of hundreds of files, and removes it."""
 SETTINGS = {
     "max_connections": "200",
     "timezone": "UTC",
@@ -140,7 +146,7 @@ def start(kind: Kind | None = None, *, durable: bool = False, tls: ServerTls | N
         programs = local_programs() if kind == "local" else tree.ensure(tree.POSTGRES) / "usr/lib/postgresql/17/bin"
         if programs is None:
             raise PostgresError("no PostgreSQL server programs (initdb, postgres) on this machine")
-        server = _ProcessServer(programs, options, files)
+        server = _ProcessServer(programs, options, files, within=None if durable else _memory())
     _wait_until_ready(server, kind, port)
     return Postgres(kind, port, server)
 
@@ -181,9 +187,11 @@ def local_programs(roots: Path = Path("/usr/lib/postgresql")) -> Path | None:
 class _ProcessServer:
     """PostgreSQL as a child process. It refuses to run as root, so then it runs as `postgres` or `nobody`."""
 
-    def __init__(self, programs: Path, options: list[str], files: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, programs: Path, options: list[str], files: Mapping[str, bytes], *, within: Path | None = None
+    ) -> None:
         self._programs = programs
-        self._folder = Path(tempfile.mkdtemp(prefix="innringing-postgres-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="innringing-postgres-", dir=within))
         owner = _unprivileged()
         if owner is not None:
             os.chown(self._folder, owner, -1)
@@ -326,6 +334,12 @@ def _unprivileged() -> int | None:
         return pwd.getpwnam("postgres").pw_uid
     except KeyError:
         return NOBODY
+
+
+def _memory() -> Path | None:
+    """Return the folder in memory, where there is plenty of it."""
+    there = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > PLENTY
+    return MEMORY if there else None
 
 
 def _free_port() -> int:

@@ -7,11 +7,12 @@ import asyncio
 
 import pytest
 
+from tests.support.depth import AGAIN
 from tests.support.machine.system import System
 from tests.support.phone.floor import Floor, Story
 from tests.support.stories import barging_in, calling_again, fax, keying, leaving, numbers, strangers
 
-STORIES: tuple[Story, ...] = (
+ALL: tuple[Story, ...] = (
     *keying.STORIES,
     *numbers.STORIES,
     *calling_again.STORIES,
@@ -20,6 +21,21 @@ STORIES: tuple[Story, ...] = (
     *barging_in.STORIES,
     *fax.STORIES,
 )
+IN_CONTAINERS_TOO: tuple[Story, ...] = (
+    barging_in.keys_the_moment_we_answer,
+    barging_in.interrupts_the_welcome,
+    keying.digits_by_sip_info_are_accepted,
+    keying.english_rounds_by_sip_info,
+    keying.spoken_deadline_is_the_stored_one,
+    keying.silence_twice_registers_the_number_alone,
+    keying.caller_whom_the_switchboard_does_not_answer_is_registered,
+    numbers.a_hidden_number_by_sip_info,
+    fax.fax_machine_gets_no_promise,
+    leaving.hangs_up_at_the_eleventh_digit_and_is_called_back,
+    leaving.hangs_up_after_five_digits,
+)
+"""Keys by both transports, time, tones and hang-ups, which cross a container's network."""
+STORIES = IN_CONTAINERS_TOO if AGAIN else ALL
 LINES = 20
 """Simultaneous calls: more would measure the machine."""
 

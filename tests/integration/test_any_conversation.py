@@ -34,6 +34,7 @@ from ivr.calls.controller import Controller
 from ivr.dialogue.caller import request_callback
 from ivr.prompts.keys import all_keys
 from ivr.rehearsal.virtual_time import VirtualTimeLoop
+from tests.support.depth import DEEP, deep
 from tests.support.desk.desk import KEYS, as_agent
 from tests.support.phone.any_conversation import DEPARTMENTS, Kept, holds, kept_promises_hold, nothing_personal
 from tests.support.phone.exchange import Answer, Clock, Exchange, Line, Plan, no_time_passes
@@ -281,10 +282,11 @@ def test_any_calls_keep_the_rules(tmp_path: Path, migrated_template: Callable[..
         run_state_machine_as_test(
             Here,
             settings=settings(
-                max_examples=20,
+                max_examples=deep(20, 400),
                 stateful_step_count=12,
                 deadline=None,
-                derandomize=True,
+                derandomize=not DEEP,
+                print_blob=True,
                 database=None,
                 phases=[Phase.generate],
                 suppress_health_check=list(HealthCheck),

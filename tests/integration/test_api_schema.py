@@ -1,7 +1,8 @@
 """The running api and its OpenAPI document: schemathesis sends what the document allows and what it forbids.
 
 Every operation is tried with ids that schemathesis invents, and those about callbacks again with one that exists. What
-it sends to an operation does not depend on the other operations.
+it sends to an operation does not depend on the other operations. A run for a change tries each on one engine and is the
+same each time; `make deep` tries both on both, and more, with another seed each day.
 """
 
 import re
@@ -12,12 +13,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.depth import DEEP, SEED, deep
 from tests.support.sms.link_gateway import SECRET
 from tests.support.web.api_process import WITNESSED_API, ApiProcess, environment, running_api
 from tests.support.web.api_queue import open_queue, people_ring
 from tests.support.web.witnessed_api import FAULT
 
-EXAMPLES = 20
+EXAMPLES = deep(8, 100)
+TRIES = [("postgresql", "made-up"), ("sqlite", "known"), *deep([], [("sqlite", "made-up"), ("postgresql", "known")])]
 CURSORS = """
 [[operations]]
 include-name = [
@@ -83,7 +86,7 @@ parameters = { "query.seconds" = 0 }
 """Without this the stream would go on, as it should."""
 ABOUT_CALLBACKS = "callbacks|/calls|/events|/promises|/warnings"
 """The paths that take or show a callback. To the others it makes no difference whether ids exist."""
-SECONDS = 540
+SECONDS = deep(540, 3540)
 
 
 def try_everything(api: ApiProcess, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
@@ -93,7 +96,8 @@ def try_everything(api: ApiProcess, folder: Path, *more: str) -> subprocess.Comp
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{api.url}/api/openapi.json"),
             *("--url", api.url, "--header", f"Authorization: Bearer {api.token}", "--checks", "all"),
             *("--exclude-path", "/readyz"),  # it answers 503 while no Asterisk runs; see test_api_health.py
-            *("--max-examples", str(EXAMPLES), "--generation-deterministic", "--continue-on-failure", "--no-color"),
+            *("--max-examples", str(EXAMPLES), "--continue-on-failure", "--no-color"),
+            *(("--seed", str(SEED)) if DEEP else ("--generation-deterministic",)),
             *more,
         ],
         cwd=folder,
@@ -104,8 +108,8 @@ def try_everything(api: ApiProcess, folder: Path, *more: str) -> subprocess.Comp
     )
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("callback", ["known", "made-up"])
+@pytest.mark.timeout(SECONDS + 60)
+@pytest.mark.parametrize(("database_url", "callback"), TRIES, indirect=["database_url"])
 async def test_api_conforms_to_its_document(database_url: str, callback: str, tmp_path: Path) -> None:
     async with open_queue(database_url, tmp_path) as desk:
         first = min(await people_ring(desk, "kirurgi", 20))
@@ -123,6 +127,6 @@ async def test_api_conforms_to_its_document(database_url: str, callback: str, tm
         folder.mkdir()
         (folder / "schemathesis.toml").write_text(known + CURSORS + RULES + SESSIONS + REPORTS + STREAM)
         tried = try_everything(api, folder, *(("--include-path-regex", ABOUT_CALLBACKS) if is_known else ()))
-        assert tried.returncode == 0, tried.stdout[-8000:] + tried.stderr[-2000:]
+        assert tried.returncode == 0, f"TEST_SEED={SEED} " + tried.stdout[-8000:] + tried.stderr[-2000:]
         assert f"Tested: {operations}" in tried.stdout
         assert FAULT not in api.log.read_text(), "a patient was shown without a trail"

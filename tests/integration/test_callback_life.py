@@ -33,6 +33,7 @@ from desk.inquiries.errors import AlreadyClaimed, ClaimLost, IllegalMove
 from desk.inquiries.model import ClosedReason, Priority, Status
 from desk.schema.tables import metadata, promises
 from desk.vault.vault import Vault
+from tests.support.depth import DEEP, deep
 from tests.support.desk.desk import DEPARTMENTS, KEYS, as_agent, call, person, phone
 from tests.support.fakes import FakeClock
 
@@ -314,10 +315,11 @@ def test_any_sequence_of_actions_follows_the_model(migrated_url: str, runner: as
         run_state_machine_as_test(
             OnThisEngine,
             settings=settings(
-                max_examples=15,
+                max_examples=deep(15, 300),
                 stateful_step_count=18,
                 deadline=None,
-                derandomize=True,
+                derandomize=not DEEP,
+                print_blob=True,
                 database=None,
                 phases=[Phase.generate],  # a failing life is short enough as it is; shrinking it takes minutes
                 suppress_health_check=list(HealthCheck),

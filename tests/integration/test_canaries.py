@@ -32,6 +32,7 @@ from tests.support.canaries.numbers import Checker, Find, identities, identity_s
 from tests.support.canaries.patients import lived, secrets
 from tests.support.canaries.places import in_a_dump, in_files
 from tests.support.canaries.sweep import Numbers, Route, routes, sent, through_every_route
+from tests.support.depth import deep
 from tests.support.web.api import open_world
 
 
@@ -45,6 +46,10 @@ LOUD = {
     **{"log_parameter_max_length": "-1", "log_parameter_max_length_on_error": "-1"},
 }
 """A server that logs each statement with its parameters, as someone who looks for a fault may configure it."""
+
+SHARE = {"postgresql": 1, "sqlite": deep(3, 1)}
+"""Every route on a server; on the embedded database, whose answers and logs are the same, every third, or in
+`make deep` every one."""
 
 REFUSING = """
 create function refuse() returns trigger language plpgsql as $$ begin raise exception 'not today'; end $$;
@@ -112,7 +117,8 @@ async def test_no_canary_is_in_clear_where_it_may_not_be(
             event.listen(world.database.engine.sync_engine, "connect", _without_waiting)
         given_out = await secrets(world)
         await lived(world, 8_000, 3)
-        run = await through_every_route(world, checker)
+        ours = {route.name for route in routes(world)[:: SHARE[world.database.dialect]]}
+        run = await through_every_route(world, checker, only=lambda route: route.name in ours)
         while run.numbers.used < 10_000:  # those that did not fit into the places
             await sent(world, checker, run, Route("POST", "/api/v1/callbacks", {}), "kari", _big(run.numbers))
         await behind.run_statements(REFUSING)

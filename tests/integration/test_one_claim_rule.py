@@ -25,6 +25,7 @@ from desk.errors import DeskError
 from desk.inquiries.model import ClosedReason
 from desk.schema.migrate import migrate
 from desk.schema.tables import attempts, callbacks, history, inquiries, metadata, promises
+from tests.support.depth import DEEP, deep
 from tests.support.desk.desk import as_agent, call, make_desk, person, phone
 from tests.support.fakes import FakeClock
 
@@ -207,9 +208,10 @@ def test_batched_work_leaves_the_same_rows_as_work_one_by_one(postgres_url: str,
     database = Database(postgres_url)
 
     @settings(
-        max_examples=40,
+        max_examples=deep(40, 800),
         deadline=None,
-        derandomize=True,
+        derandomize=not DEEP,
+        print_blob=True,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),

@@ -35,6 +35,7 @@ from desk.statistics.model import (
     hourly,
 )
 from desk.statistics.tallies import Tallies
+from tests.support.depth import deep
 from tests.support.desk.desk import DEPARTMENTS, as_agent, call, make_desk, person, phone
 from tests.support.fakes import FakeClock
 
@@ -257,7 +258,7 @@ def test_tallies_equal_a_count_of_everything(migrated_url: str, hospital_loop: a
         assert await hospital.tallies.follow() == 0
 
     @settings(
-        max_examples=15,
+        max_examples=deep(15, 300),
         deadline=None,
         database=None,
         phases=[Phase.explicit, Phase.generate, Phase.shrink],
