@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Test processes side by side: more than two cores can do, since tests wait for sounds and servers more than they count.
 PROCESSES ?= 4
-BY_CHANCE := api_schema canaries callback_life one_claim_rule any_conversation tallies
+BY_CHANCE := $(addprefix tests/integration/test_,api_schema.py canaries.py callback_life.py one_claim_rule.py any_conversation.py tallies.py) \
+	tests/acceptance/test_claim_rest_race.py
 export INNRINGING_ENVIRONMENT ?= demo
 
 .PHONY: run test deep unit check docs screens vendor bench bench-page chaos fire up proxy proxy-down two-nodes two-nodes-down patch down clean venv dev-venv bench-venv tree images identity-provider
@@ -15,8 +16,8 @@ run: venv ## Asterisk, the phone door and the web door on this machine; Ctrl-C s
 test: dev-venv tree images identity-provider ## every test
 	$(BIN)/pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(TESTS)
 
-deep: dev-venv tree ## what tests try by chance or by the thousand, all of it, with a seed of its own each day ; TEST_SEED replays
-	TEST_DEEP=yes $(BIN)/pytest -n $(PROCESSES) --dist loadfile --timeout 3600 $(addprefix tests/integration/test_,$(addsuffix .py,$(BY_CHANCE)))
+deep: dev-venv tree ## what tests try by chance or by the thousand, all of it, with another seed each day; TEST_SEED replays one
+	TEST_DEEP=yes $(BIN)/pytest -n $(PROCESSES) --dist loadfile --timeout 3600 $(BY_CHANCE)
 
 unit: dev-venv ## the tests of single parts: under 90 s on two cores, with no server and no container
 	$(BIN)/pytest -n $(PROCESSES) tests/unit

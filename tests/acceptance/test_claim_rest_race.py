@@ -17,12 +17,13 @@ from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.inquiries.model import Status
 from desk.paths import ROOT
+from tests.support.depth import deep
 from tests.support.desk.desk import as_agent
 from tests.support.web.api_process import ApiProcess, environment, running_api
 from tests.support.web.api_queue import open_queue, people_ring
 
 PROCESSES = 8
-CALLBACKS = 1000
+CALLBACKS = deep(300, 1000)
 DEPARTMENT = "kirurgi"
 
 Claims = list[tuple[str, int]]

@@ -136,9 +136,12 @@ def test_second_start_in_one_folder_touches_nothing_of_the_first(tmp_path: Path)
         calls = pool.submit(asyncio.run, sipp.ring(tmp_path / "sipp", settings.sip.port, "1000", people, rate=10))
         wait_until(lambda: len(callbacks(settings)) > 0 or calls.done())
         second = machine_settings(tmp_path)
-        for start in (settings, second):  # with the same ports, and with others
+
+        def refused(start: Settings) -> None:
             assert_refused(start, f"already running in {tmp_path} (pid {process.pid}); nothing was touched")
             assert_refused(start, f"already running in {tmp_path}", command=("ops.commands.compose", "up"))  # make up
+
+        list(pool.map(refused, (settings, second)))  # with the same ports, and with others
         assert calls.result() == sipp.Outcome(20, 0, calls.result().most_at_once)
         assert len(callbacks(settings)) == 20
         assert {child.pid for child in process.children(recursive=True)} == before
