@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from api.schemas.fields import MAX_LIMIT, Body, Fence, Moment, Note, Slug
+from api.schemas.fields import MAX_LIMIT, Body, Fence, Moment, Note, Slug, WholeNumber
 from desk.callbacks.model import Attempt, AttemptOutcome, Callback
 from desk.database.pages import Page
 from desk.inquiries.model import ClosedReason, Priority, Status
@@ -176,7 +176,7 @@ class FullPatientOut(BaseModel):
 
 class ClaimIn(Body):
     department: Slug
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 1
+    limit: Annotated[WholeNumber, Field(ge=1, le=MAX_LIMIT)] = 1
     due_before: Moment | None = Field(
         default=None, description="Only callbacks promised by this time: claim a round by the time it starts."
     )
@@ -187,4 +187,6 @@ class ExtendIn(Body):
 
 
 class ReopenIn(Body):
-    cut_off: bool = Field(default=False, description="The call was cut off: the callback goes first in the queue.")
+    cut_off: StrictBool = Field(
+        default=False, description="The call was cut off: the callback goes first in the queue."
+    )

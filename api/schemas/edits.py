@@ -3,7 +3,7 @@
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from api.schemas.callbacks import CallbackOut
 from api.schemas.fields import (
@@ -90,7 +90,7 @@ class SortedCallbacks(BaseModel):
 
 class TransferIn(Body):
     department: Slug
-    keep_promise: bool = Field(
+    keep_promise: StrictBool = Field(
         description="True keeps the promise; false makes a new one by the new department's rules."
     )
     fence: OptionalFence = None
@@ -99,5 +99,5 @@ class TransferIn(Body):
 
 class PromiseIn(Body):
     by: Moment | None = Field(default=None, description="The new promise. By default the department's rules set it.")
-    sms: bool = Field(default=True, description="Notify the patient by text message, if the phone is a mobile.")
+    sms: StrictBool = Field(default=True, description="Notify the patient by text message, if the phone is a mobile.")
     fence: OptionalFence = None

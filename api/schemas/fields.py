@@ -9,6 +9,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    Strict,
     StringConstraints,
     ValidationInfo,
     WithJsonSchema,
@@ -33,7 +34,9 @@ Note = Annotated[
     ),
 ]
 Slug = Annotated[str, Field(max_length=64, pattern=SLUG, description="Slug of a department, as in GET /departments.")]
-Fence = Annotated[int, Field(ge=0, le=BIGGEST_FENCE, description="The `fence` returned with your claim.")]
+WholeNumber = Annotated[int, Strict()]
+"""A number in a body, as the document says: `true` and `"1"` are none."""
+Fence = Annotated[WholeNumber, Field(ge=0, le=BIGGEST_FENCE, description="The `fence` returned with your claim.")]
 
 
 class Body(BaseModel):

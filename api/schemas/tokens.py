@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field
 
-from api.schemas.fields import Body, Slug
+from api.schemas.fields import Body, Slug, WholeNumber
 from desk.access.permissions import Permission
 from desk.accounts.tokens.management import LONGEST
 from desk.accounts.tokens.model import NewToken, Token, TokenScope
@@ -42,7 +42,7 @@ class TokenIn(Body):
         ),
     ] = None
     days: Annotated[
-        int | None,
+        WholeNumber | None,
         Field(
             ge=1,
             le=LONGEST.days,

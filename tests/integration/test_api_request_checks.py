@@ -139,6 +139,20 @@ async def test_every_wrong_field_is_named_with_a_reason(world: World, anyone: An
             assert refused, (operation, name)
 
 
+async def test_number_or_truth_of_a_body_is_not_read_from_another_type(world: World, anyone: Anyone) -> None:
+    schemas, tried = world.app.openapi()["components"]["schemas"], 0
+    for operation, description in operations(world, with_body=True):
+        content = description["requestBody"]["content"]["application/json"]["schema"]
+        (named,) = [each["$ref"] for each in [content, *content.get("anyOf", [])] if "$ref" in each]
+        for name, field in schemas[named.rpartition("/")[2]]["properties"].items():
+            kinds = {each.get("type") for each in (field, *field.get("anyOf", []))}
+            for wrong in (True, "1", 1.5) if "integer" in kinds else (1, "true") if "boolean" in kinds else ():
+                answer = await anyone(operation, json={name: wrong})
+                assert f"#/{name}" in [fault["pointer"] for fault in answer.json()["errors"]], (operation, name, wrong)
+                tried += 1
+    assert tried > 20
+
+
 async def test_every_wrong_query_value_is_named_with_a_reason(world: World, anyone: Anyone) -> None:
     for operation, description in operations(world):
         for parameter in description.get("parameters", []):
