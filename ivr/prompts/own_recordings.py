@@ -21,6 +21,7 @@ from ivr.prompts.levels import Samples, to_pcm16
 from ivr.prompts.voices import sound_of
 
 FORMER: Final = "former"
+LOCK: Final = ".lock"
 
 
 class RecordingReplaced(PromptsError):
@@ -28,6 +29,20 @@ class RecordingReplaced(PromptsError):
 
     def __init__(self) -> None:
         super().__init__("someone else has changed this recording: listen to it, and save yours again if it is better")
+
+
+def make_folders(folder: Path) -> list[Path]:
+    """Make the folders that recordings and builds are written to, with their locks, and return them.
+
+    For a process that may write in them but not in `folder`. Raises PromptsError.
+    """
+    languages = load_catalogue(folder / "catalogue.toml").texts
+    made = [folder / "build", folder / FORMER, *(folder / language for language in languages)]
+    for each in (*made, *(folder / FORMER / language for language in languages)):
+        each.mkdir(exist_ok=True)
+    for each in made[:2]:
+        (each / LOCK).touch()
+    return made
 
 
 def store(folder: Path, language: str, key: str, recording: Path, *, replaces: str | None = None) -> Judgement:
@@ -101,7 +116,7 @@ def _changing(folder: Path, language: str, key: str, replaces: str | None) -> It
     """Let one process at a time change recordings, and only the one that it was to replace."""
     try:
         (folder / FORMER).mkdir(exist_ok=True)
-        with (folder / FORMER / ".lock").open("w") as lock:
+        with (folder / FORMER / LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if replaces is not None and digest_of(recording_of(folder, language, key)) != replaces:
                 raise RecordingReplaced

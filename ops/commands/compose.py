@@ -25,6 +25,7 @@ from desk.files.faults import FileFault
 from desk.paths import ROOT
 from desk.settings.settings import Settings, names, secret_names
 from ivr.prompts.catalogue import PromptsError
+from ivr.prompts.own_recordings import make_folders
 from ops.commands.dialplan.candidate import FilesRefused, files_for_start
 from ops.commands.prompts import build_with_progress
 from ops.commands.reload import expected_of, still_lacking
@@ -93,6 +94,7 @@ def up(settings: Settings) -> None:
         console=Console(),
         departments_file=settings.files.departments,
     )
+    engine.give(*make_folders(settings.files.prompts))  # the console's recordings
     settings = _with_reader(settings, folder)
     dialplan = files_for_start(settings, folder / "asterisk", say=lambda line: show(f"innringing: {line}"))
     made = instance.prepare(settings, folder / "asterisk", Path("/"), dialplan=dialplan, memory=None)

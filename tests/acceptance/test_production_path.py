@@ -17,6 +17,7 @@ from ops.softphone.errors import NoSipResponse, SipRefusal
 from ops.softphone.phone import Phone
 from tests.support.machine.hospital_server import HospitalServer
 from tests.support.phone.callers import ringing
+from tests.support.web.recording_operator import another_voice, hears, operator_at, records
 
 pytestmark = pytest.mark.timeout(1800)  # builds images
 
@@ -131,6 +132,21 @@ async def test_reload_works_in_containers(server: HospitalServer) -> None:
     assert "3999" in server.console("dialplan show 3999@from-trunk")
     server.edit("dialplan/extensions.conf", "exten => 3999,1,Gotoo(", "exten => 3999,1,Goto(")
     assert started(server) == before
+
+
+async def test_prompt_recorded_in_the_console_is_heard_by_the_next_caller(server: HospitalServer) -> None:
+    """The web door's container writes the recording and builds it; the phone door's plays it."""
+    await asyncio.to_thread(set_up, server, SECOND_FACTOR="off")
+    await until_ready(server)
+    prompts, line = server.settings.files.prompts, "nb/ask_identity"
+    draft = (prompts / "build" / f"{line}.alaw").read_bytes()
+    ours = ("python", "-m", "innringing", "agents")
+    server.inside("api", *ours, "add", "olga", "--role", "operator", "--all-departments")
+    password = server.inside("api", *ours, "password", "olga", "--random").split()[-1]
+    async with operator_at(f"http://127.0.0.1:{server.settings.api.port}", "olga", password) as olga:
+        await records(olga, line, another_voice(prompts / "build" / "en" / "ask_identity.sln16"))
+    async with ringing(server.settings, "3000", f"+{FIRST_CALLER + 60}") as caller:
+        assert await hears(caller.call, prompts / f"{line}.wav", draft) == ["recorded"]
 
 
 async def killed(server: HospitalServer) -> None:

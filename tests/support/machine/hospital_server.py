@@ -57,7 +57,7 @@ class HospitalServer:
         self.variables = {
             "ENVIRONMENT": "production",
             "VAR_DIR": str(self.var),
-            "PROMPTS_DIR": str(ROOT / "prompts"),
+            "PROMPTS_DIR": str(folder / "prompts"),
             "RUNNER": "docker",
             "SIP_PORT": str(free_port(socket.SOCK_DGRAM)),
             "ARI_PORT": str(free_port(socket.SOCK_STREAM)),
@@ -71,6 +71,7 @@ class HospitalServer:
             **{name.upper(): str(limit) for name, limit in UNLIMITED.items()},
         }
         self._copy()
+        shutil.copytree(ROOT / "prompts", folder / "prompts")  # built, and read in by its own operators
 
     def __enter__(self) -> Self:
         return self
