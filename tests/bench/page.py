@@ -165,7 +165,8 @@ def growth(_turns: int) -> list[Figure]:
 def starts(turns: int) -> list[Figure]:
     """From the start of the phone door to the first word."""
     with tempfile.TemporaryDirectory(prefix="innringing-bench-") as folder:
-        run(machine_settings(Path(folder)), "prompts", "build", "--tools", str(tree.ensure(tree.ASTERISK) / "bin"))
+        tools = str(tree.ensure(tree.ASTERISK) / "bin")
+        run(machine_settings(Path(folder)), "prompts", "build", "--tools", tools, seconds=300)
         with running_system(Path(folder)) as system:
             begun = asyncio.run(start.start_often(system, turns))
     return [
