@@ -11,17 +11,10 @@ from fastapi import FastAPI
 from api.auth.cookies import Cookies
 from api.auth.oidc.errors import STATUSES as SINGLE_SIGN_ON_STATUSES
 from api.auth.oidc.single_sign_on import single_sign_on
+from api.console.all_pages import PAGES
 from api.console.answers import error_page
 from api.console.assets import router as assets
-from api.console.pages import audit as audit_page
-from api.console.pages import callback, incomplete, log_in, monday, prompts, queue
-from api.console.pages import demo_patient as demo_page
-from api.console.pages import desk as desk_page
-from api.console.pages import figures as figures_page
-from api.console.pages import floods as flood_pages
-from api.console.pages import operate as operate_page
-from api.console.pages import search as search_page
-from api.console.pages import settings as settings_page
+from api.console.pages.prompts import LARGER_BODIES
 from api.demo.agent import ensure_demo_agent, ensure_demo_password
 from api.fhir.routes import add_fhir
 from api.health.queue_gauge import QueueGauge
@@ -108,22 +101,6 @@ HOUR = 3600.0
 LEASE_CHECK_SECONDS = 10.0
 DRAIN_EVERY_SECONDS = 5.0
 COUNT_SECONDS = 5.0
-PAGES: Final = (
-    log_in,
-    queue,
-    flood_pages,
-    monday,
-    callback,
-    incomplete,
-    search_page,
-    desk_page,
-    figures_page,
-    audit_page,
-    demo_page,
-    operate_page,
-    prompts,
-    settings_page,
-)
 ROUTES: Final = (
     callbacks,
     edits,
@@ -173,7 +150,7 @@ def create_app(
     # The last one added is the outermost.
     app.add_middleware(AuditMiddleware)
     app.add_middleware(AllowedHostsMiddleware, hosts=settings.api.hosts)
-    app.add_middleware(RequestMiddleware, metrics=metrics, larger=prompts.LARGER_BODIES)
+    app.add_middleware(RequestMiddleware, metrics=metrics, larger=LARGER_BODIES)
     app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(ForwardedMiddleware, proxies=settings.api.proxies, header=settings.api.forwarded_header)

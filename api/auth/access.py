@@ -12,8 +12,8 @@ import structlog
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
-from api.auth.cookies import SESSION
-from api.auth.credentials import Credential, credential_of
+from api.auth.cookies import SESSION, WALL
+from api.auth.credentials import Credential, credential_of, wall_credential_of
 from api.auth.services import AuthServices, auth_services_of
 from api.web.errors import NotSignedIn, PasswordMustBeChanged, RoleNotAllowed, SecondFactorMustBeAdded
 from api.web.middleware.trace import trace_of
@@ -181,6 +181,14 @@ def logged_in(accepting: Unfinished = FINISHED_ONLY) -> Callable[..., Awaitable[
         )
 
     return dependency
+
+
+async def on_the_wall(request: Request, services: Annotated[AuthServices, Depends(auth_services_of)]) -> Access[Any]:
+    """A dependency: a wall screen with a valid token in its own cookie. Raises WallNotOpen."""
+    credential = await wall_credential_of(request, services, services.cookies.read(request, WALL) or "")
+    _trace(request, credential)
+    agent = credential.agent
+    return Access(agent, services, agent.scope(Permission.WALL), credential, trace_of(request).trail)
 
 
 def _trace(request: Request, credential: Credential) -> None:

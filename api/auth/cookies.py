@@ -1,4 +1,4 @@
-"""The cookies of the web door: the session's secret, and the one by which a browser is known at its next log-in.
+"""The cookies of the web door: a session's secret, a wall screen's token, and what a browser is known by.
 
 With `__Host-` browsers accept them only over TLS, for this host and every path of it, so no neighbour under the same
 domain can set one. They are SameSite=Strict: nothing here is opened by a link from another site, and reading about a
@@ -15,6 +15,9 @@ from desk.accounts.login import DEVICE_LASTS
 
 SESSION: Final = "innringing"
 DEVICE: Final = "innringing-device"
+WALL: Final = "innringing-wall"
+WALL_LASTS: Final = 365 * 24 * 3600
+"""Seconds that a browser keeps a wall screen's token. The server decides how long the token is valid."""
 CSRF_HEADER: Final = "X-CSRF-Token"
 LONGEST: Final = 200
 CLEARED: Final = '"cache", "storage"'
@@ -39,6 +42,14 @@ class Cookies:
     def set_device(self, response: Response, request: Request, device: str) -> None:
         """Set the device cookie for as long as the server knows the device."""
         self._set(response, request, DEVICE, device, int(DEVICE_LASTS.total_seconds()))
+
+    def set_wall(self, response: Response, request: Request, token: str) -> None:
+        """Set the cookie of a wall screen, which has no session: it lasts until its token ends."""
+        self._set(response, request, WALL, token, WALL_LASTS)
+
+    def leave_wall(self, response: Response, request: Request) -> None:
+        """Delete the cookie of a wall screen."""
+        self._set(response, request, WALL, "", 0)
 
     def log_out(self, response: Response, request: Request) -> None:
         """Delete the session's cookie, and everything the browser has cached or stored."""

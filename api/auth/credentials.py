@@ -14,8 +14,9 @@ from fastapi.security import HTTPAuthorizationCredentials
 
 from api.auth.cookies import CSRF_HEADER, SESSION
 from api.auth.services import AuthServices
-from api.web.errors import CrossSite, NotSignedIn
+from api.web.errors import CrossSite, NotSignedIn, WallNotOpen
 from desk.access.agent import Agent
+from desk.access.permissions import Permission
 from desk.accounts.sessions.model import Session, is_csrf_of
 from desk.accounts.tokens.model import hashed
 
@@ -68,6 +69,22 @@ async def credential_of(
     return found
 
 
+async def wall_credential_of(request: Request, services: AuthServices, secret: str) -> Credential:
+    """Authenticate a wall screen by its token. Any other token is refused: a full one must not hang on a wall.
+
+    Raises WallNotOpen; TooManyRequests as `credential_of` does.
+    """
+    known = services.limits.take(request, secret)
+    agent = await services.agents.verify(secret) if 0 < len(secret) <= MAX_TOKEN else None
+    if agent is None or not agent.is_wall_screen or not agent.may(Permission.WALL):
+        services.limits.opened_nothing(request)
+        raise WallNotOpen
+    found = Credential(agent, None, secret, lambda: services.agents.verify(secret))
+    if not known:
+        services.limits.opened(secret, who=agent.name, name=found.name)
+    return found
+
+
 async def _csrf_in_form(request: Request) -> str:
     """The CSRF token in a form that a page of ours sent without a script; empty if there is none."""
     if not request.headers.get("content-type", "").startswith(FORM_TYPES):
@@ -117,7 +134,7 @@ async def _by_session(services: AuthServices, secret: str, *, in_use: bool = Tru
 
 async def _by_token(services: AuthServices, secret: str) -> Credential:
     agent = await services.agents.verify(secret) if 0 < len(secret) <= MAX_TOKEN else None
-    if agent is None:
+    if agent is None or agent.is_wall_screen:
         raise NotSignedIn
     return Credential(agent, None, secret, lambda: services.agents.verify(secret))
 

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 
 from api.access import Access, InAnySession, InOneToAdd, InSession
-from api.auth.access import signed_in
+from api.auth.access import on_the_wall, signed_in
 from desk.access.permissions import Permission
 
 REPAINT: Final = "x-repaint"
@@ -23,6 +23,9 @@ PageWatcher = Annotated[Access, Depends(signed_in(Permission.READ, browser_only=
 """For a stream that is only open. It does not prolong the session, or no one would ever be logged out."""
 PageWorker = Annotated[Access, Depends(signed_in(Permission.WORK, browser_only=True))]
 PageCloser = Annotated[Access, Depends(signed_in(Permission.CLOSE, browser_only=True))]
+PageWallMaker = Annotated[Access, Depends(signed_in(Permission.WALL, browser_only=True))]
+WallScreen = Annotated[Access, Depends(on_the_wall)]
+"""A wall screen: its token opens the wall alone."""
 PageAuditor = Annotated[Access, Depends(signed_in(Permission.AUDIT, browser_only=True))]
 PageOperator = Annotated[Access, Depends(signed_in(Permission.OPERATE, browser_only=True))]
 
@@ -35,6 +38,8 @@ __all__ = [
     "PageOperator",
     "PageReader",
     "PageVisitor",
+    "PageWallMaker",
     "PageWatcher",
     "PageWorker",
+    "WallScreen",
 ]

@@ -11,14 +11,16 @@ from fastapi.responses import RedirectResponse, Response
 from api.console.rendering import render, words_for
 from api.console.words import Wording
 from api.openapi import API
-from api.web.errors import ApiError, NotSignedIn, PasswordMustBeChanged, SecondFactorMustBeAdded
+from api.web.errors import ApiError, NotSignedIn, PasswordMustBeChanged, SecondFactorMustBeAdded, WallNotOpen
 from api.web.middleware.trace import trace_of
 from desk.errors import DeskError
 
+WALL_PAGE: Final = "/wall"
 OWN_PAGES: Final = {
     NotSignedIn.id: "/log-in",
     PasswordMustBeChanged.id: "/log-in/password",
     SecondFactorMustBeAdded.id: "/log-in/second-factor",
+    WallNotOpen.id: WALL_PAGE,
 }
 """Where an unfinished log-in leads."""
 ONLY_THE_ALERT: Final = {
@@ -89,4 +91,6 @@ def error_page(request: Request, status: int, id: str, retry_after: int | None =
 
 def _with_after(address: str, request: Request) -> str:
     path = request.url.path
-    return address if request.method != "GET" or path in ("/", "/log-in") else f"{address}?after={path}"
+    if request.method != "GET" or path in ("/", "/log-in") or address == WALL_PAGE:
+        return address
+    return f"{address}?after={path}"

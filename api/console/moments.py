@@ -24,6 +24,17 @@ def ago(words: Wording, then: datetime, now: datetime) -> str:
     return day_and_time(words, then, now)
 
 
+def lasting(words: Wording, duration: timedelta) -> str:
+    """How long something has lasted: «12 min», «3 t 5 min», «2 d 4 t»."""
+    minutes = max(int(duration.total_seconds() // 60), 0)
+    if minutes < 60:
+        return words("time.for_minutes", minutes=minutes)
+    hours = minutes // 60
+    if hours < 24:
+        return words("time.for_hours", hours=hours, minutes=minutes % 60)
+    return words("time.for_days", days=hours // 24, hours=hours % 24)
+
+
 def day_and_time(words: Wording, when: datetime, now: datetime) -> str:
     """The day as people say it, and the time: «i dag 10:30», «tirsdag 10:30», «3. mars 10:30»."""
     return f"{day(words, when, now)} {clock_time(when)}"

@@ -25,6 +25,12 @@ class NotSignedIn(ApiError):
     id = "not-signed-in"
 
 
+class WallNotOpen(ApiError):
+    """This screen has no access to the wall, or no longer. Enter a wall screen's token."""
+
+    id = "wall-not-open"
+
+
 class PasswordMustBeChanged(ApiError):
     """Your password was set by someone else. Choose your own first, with POST /session/password."""
 
@@ -86,6 +92,7 @@ class TooManyStreams(ApiError):
 
 STATUSES: Final[Mapping[type[ApiError] | type[DeskError], int]] = {
     NotSignedIn: 401,
+    WallNotOpen: 401,
     RoleNotAllowed: 403,
     CrossSite: 403,
     PasswordMustBeChanged: 403,

@@ -8,6 +8,8 @@ from desk.access.permissions import ALL_DEPARTMENTS, PERMISSIONS, WIDENED, Grant
 
 CHIEF: Final = (Role.ADMIN, Role.LEADER, Role.AGENT, Role.AUDITOR, Role.OPERATOR)
 """Which of several roles is shown where there is room for one."""
+WALL_ONLY: Final = frozenset({Permission.WALL})
+"""The permissions of a wall screen's token."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Agent:
         held = {grant.role for grant in self.grants}
         return next((role for role in CHIEF if role in held), None)
 
+    @property
+    def is_wall_screen(self) -> bool:
+        """Whether this is an agent's wall screen, which opens the wall and nothing else."""
+        return self.permissions == WALL_ONLY
+
     def may(self, permission: Permission) -> bool:
         """Whether any of the roles gives that permission, in any department."""
         return self._lets(permission) and any(permission in PERMISSIONS[grant.role] for grant in self.grants)
@@ -52,7 +59,9 @@ class Agent:
         return replace(self, grants=grants, permissions=kept, opened=opened)
 
     def _lets(self, permission: Permission) -> bool:
-        return self.permissions is None or permission is Permission.SIGN_IN or permission in self.permissions
+        if self.permissions is None or permission in self.permissions:
+            return True
+        return permission is Permission.SIGN_IN and not self.is_wall_screen
 
 
 def _within(grant: Grant, departments: Collection[str]) -> list[Grant]:

@@ -30,20 +30,27 @@ class Permission(StrEnum):
     AUDIT = "audit"
     MANAGE = "manage"
     OPERATE = "operate"
+    WALL = "wall"
 
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.AGENT: frozenset({Permission.SIGN_IN, Permission.READ, Permission.WORK}),
-    Role.LEADER: frozenset({Permission.SIGN_IN, Permission.READ, Permission.CLOSE, Permission.OVERSEE}),
+    Role.LEADER: frozenset(
+        {Permission.SIGN_IN, Permission.READ, Permission.CLOSE, Permission.OVERSEE, Permission.WALL}
+    ),
     Role.ADMIN: frozenset(
-        {Permission.SIGN_IN, Permission.READ, Permission.CLOSE, Permission.OVERSEE, Permission.MANAGE}
+        {
+            *(Permission.SIGN_IN, Permission.READ, Permission.CLOSE, Permission.OVERSEE),
+            *(Permission.MANAGE, Permission.WALL),
+        }
     ),
     Role.AUDITOR: frozenset({Permission.SIGN_IN, Permission.READ, Permission.OVERSEE, Permission.AUDIT}),
     Role.OPERATOR: frozenset({Permission.SIGN_IN, Permission.OPERATE}),
 }
 """WORK includes the whole identity number: only agents who call the patient need it. OVERSEE shows who had
 emergency access to the department. MANAGE changes other people's access. OPERATE shows the state of
-the parts and of the operators' files, and no patient."""
+the parts and of the operators' files, and no patient. WALL makes wall screens: tokens with this permission alone,
+which show the figures of departments and open nothing else."""
 
 WIDENED = (Permission.READ, Permission.WORK)
 """Which of the permissions that an agent has elsewhere an emergency access gives in a department."""

@@ -93,6 +93,8 @@ class AuditAction(StrEnum):
     LEGAL_HOLD_LIFT = "legal_hold_lift", "Tillot sletting av tilbakeringingen igjen"
     RETENTION_RUN = "retention_run", "Slettet det som var gammelt nok"
     AUDIT_EXTRACT = "audit_extract", "Tok ut tilgangsloggen for en pasient"
+    OPEN_WALL = "open_wall", "Åpnet en veggskjerm"
+    WALL = "wall", "Viste avdelingenes tall på en veggskjerm"
     OPERATE = "operate", "Så tilstanden til systemet"
     RECORD_PROMPT = "record_prompt", "Spilte inn en tekst"
     REMOVE_PROMPT_RECORDING = "remove_prompt_recording", "Slettet opptaket av en tekst"

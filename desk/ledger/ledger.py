@@ -124,6 +124,12 @@ class Ledger(Service):
         late = {each.id for each in waiting if outlook.at_risk(each.id, self._due(department, each))}
         return Intake(outlook, _groups(waiting), _deadlines(waiting, late))
 
+    @reading
+    async def outlook(self, unit: Unit, department: str) -> Outlook:
+        """Return the department's queue now, and its forecast. Raises DepartmentNotAllowed, DepartmentNotFound."""
+        self._require(unit, department)
+        return await self._outlook(unit, department)
+
     async def warn(self) -> int:
         """Warn of each promise that is at risk and has no warning yet. Returns how many there were.
 

@@ -254,3 +254,15 @@ async def test_session_that_ends_in_the_middle_of_a_note_loses_nothing(console: 
     await expect(page.locator("#next-step")).to_be_visible()
     assert (await console.world.get(f"/callbacks/{callback.id}"))["note"] == "dette må ikke bli borte"
     console.faults[:] = [fault for fault in console.faults if "401" not in fault]
+
+
+async def test_list_of_a_session_that_has_ended_stays_and_asks_for_a_log_in(console: Console) -> None:
+    page = await console.open("kari")
+    first = await console.world.rings(1)
+    await expect(page.locator(f"#row-{first.id}")).to_be_visible()
+    console.world.clock.advance(console.world.services.settings.login.session_limits.absolute)
+    await console.world.rings(2)
+    await expect(page.locator("#log-in-dialog")).to_be_visible()
+    await expect(page.locator(f"#row-{first.id}")).to_have_count(1)
+    await expect(page.locator("#log-in")).to_have_count(0)
+    console.faults[:] = [fault for fault in console.faults if "401" not in fault]

@@ -114,7 +114,7 @@ def test_password_fields_hide_what_is_typed_and_take_a_password_manager() -> Non
 
 def test_every_page_has_the_shell_with_log_out() -> None:
     whole = [file.name for file in ALL if "<html" in file.read_text(encoding="utf-8")]
-    assert whole == ["shell.html"]
+    assert whole == ["shell.html", "wall.html"], "on the wall no one is logged in"
     shell = (TEMPLATES / "shell.html").read_text(encoding="utf-8")
     _, _, head = shell.partition("{% if person %}\n  <nav")
     assert 'action="/log-out"' in head.partition("{% endif %}\n</header>")[0]

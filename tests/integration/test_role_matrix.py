@@ -15,9 +15,12 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
+from api.auth.cookies import WALL
 from desk.access.actor import SYSTEM
+from desk.access.agent import WALL_ONLY
 from desk.access.permissions import Role
 from desk.accounts.sessions.model import LoginSource
+from desk.accounts.tokens.model import TokenScope
 from tests.support.synthetic import synthetic_identity
 from tests.support.web.api import World, open_world
 from tests.support.web.page_roles import A_CALLBACK, page_lines
@@ -150,6 +153,7 @@ PAGES: dict[str, Line] = page_lines()
 
 CREDENTIALS = ("token", "cookie")
 DEAD = ("expired token", "revoked token", "expired cookie", "cookie logged out")
+WALL_SCREEN = ("wall token", "wall cookie", "wall token as a session")
 COOKIE = "innringing"
 """Its name in the demo, over HTTP on this machine."""
 
@@ -203,8 +207,11 @@ class Asker:
         old, over = [await agents_session(world, name) for _ in range(2)]
         await world.services.sessions.end(SYSTEM, over["Cookie"].partition("=")[2])
         world.clock.advance(timedelta(minutes=31))
-        secrets = {"token": token, "expired token": expired.secret, "revoked token": revoked.secret}
+        wall = (await agents.tokens.issue(SYSTEM, name, "wall", scope=TokenScope(None, WALL_ONLY))).secret
+        secrets = {"token": token, "expired token": expired.secret, "revoked token": revoked.secret, "wall token": wall}
         cookies = {"expired cookie": old, "cookie logged out": over}
+        cookies["wall cookie"] = {"Cookie": f"{WALL}={wall}"}
+        cookies["wall token as a session"] = {"Cookie": f"{COOKIE}={wall}"}
         bearers = {kind: _bearer(secret) for kind, secret in secrets.items()}
         return cls(world, name, {"nothing": {}} | bearers | cookies)
 
@@ -315,6 +322,20 @@ async def test_expired_credentials_open_no_route(world: World, role: str) -> Non
 async def test_request_without_credentials_opens_no_route(world: World) -> None:
     asker = await Asker.of(world, "admin")
     assert [each for department in (OWN, OTHER) for each in await opened(asker, department, "nothing")] == []
+
+
+@pytest.mark.parametrize("role", CLOSERS)
+async def test_wall_screen_opens_the_wall_and_no_other_route(world: World, role: str) -> None:
+    asker = await Asker.of(world, role)
+    wrong = []
+    for route, line in table().items():
+        for credential in WALL_SCREEN:
+            if "/wall" in route and "/desk/" not in route and credential == "wall cookie":
+                continue
+            answer = await asker.ask(route, line, OWN, credential)
+            if answer != (wanted := line.own if line.roles is None else NOT_SIGNED_IN):
+                wrong.append(f"{route} by {role} with {credential}: {answer}, not {wanted}")
+    assert not wrong, "\n".join(wrong)
 
 
 async def test_route_without_a_line_is_reported(world: World) -> None:

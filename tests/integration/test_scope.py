@@ -124,6 +124,7 @@ OF_A_DEPARTMENT: dict[str, Ask] = {
     "Ledger.promises": lambda on, it, scope: on.ledger.promises(
         as_agent("lise", scope), it.department, since=None, state=None, cursor=None, limit=9
     ),
+    "Ledger.outlook": lambda on, it, scope: on.ledger.outlook(as_agent("lise", scope), it.department),
     "Ledger.intake": lambda on, it, scope: on.ledger.intake(as_agent("lise", scope), it.department),
     "Ledger.warnings": lambda on, it, scope: on.ledger.warnings(
         as_agent("lise", scope), it.department, cursor=None, limit=9

@@ -2,12 +2,15 @@
 // passes it on, since a browser opens only six connections to a host.
 const tabs = new BroadcastChannel("innringing-live");
 const COLLECT_MS = 100;
+// These replace htmx's own. Without the last, a log-in that has ended would be answered by its page, in place of the list.
+const HEADERS = { "X-Repaint": "1", Accept: "text/html", "HX-Request": "true" };
 let changed = new Map();
 let timer = null;
 let arrived = new Set();
 let stream = null;
 let lost = null;
 let asked = "";
+let rowsCame = false;
 
 tabs.onmessage = ({ data }) => receive(data);
 
@@ -66,7 +69,7 @@ function poll(element) {
 }
 
 function repaint(address, target, swap) {
-  return htmx.ajax("GET", address, { target, swap, push: "false", request: { headers: { "X-Repaint": "1", Accept: "text/html" } } });
+  return htmx.ajax("GET", address, { target, swap, push: "false", request: { headers: HEADERS } });
 }
 
 async function show() {
@@ -82,8 +85,9 @@ async function show() {
   const query = new URLSearchParams(own ?? location.search);
   for (const name of ["cursor", "empty", "sent"]) query.delete(name);
   for (const id of ids.slice(0, 200)) query.append("id", id);
+  rowsCame = false;
   await repaint(`${path}?${query}`, "#changed", "innerHTML");
-  if (document.querySelector("[data-rows]")?.dataset.rows === list.dataset.rows) merge(ids); // the person may have gone on to another page
+  if (rowsCame && document.querySelector("[data-rows]")?.dataset.rows === list.dataset.rows) merge(ids); // the person may have gone on to another page
 }
 
 function cardChanged(card, change) {
@@ -156,6 +160,11 @@ document.addEventListener("click", (event) => {
   if (event.target.id === "show-new") refresh();
 });
 
+// Rows that a refused request did not bring have not gone.
+document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+  if ((ctx.target?.id ?? ctx.target) === "changed") rowsCame = true;
+});
+
 // A list that arrives after the person has gone on to another page must not replace that page.
 document.addEventListener("htmx:before:swap", (event) => {
   const { ctx } = event.detail;
@@ -167,7 +176,7 @@ function refresh() {
   arrived = new Set();
   asked = location.href;
   const kind = document.querySelector("[data-live]")?.dataset.live;
-  if (kind && kind !== "card") htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerMorph", push: "false", request: { headers: { "X-Repaint": "1", Accept: "text/html" } } });
+  if (kind && kind !== "card") htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerMorph", push: "false", request: { headers: HEADERS } });
   if (kind === "card") checkCard();
 }
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from desk.access.agent import WALL_ONLY
 from desk.access.permissions import Permission
 
 TOKEN_PREFIX: Final = "inn_"
@@ -18,6 +19,11 @@ class TokenScope:
 
     departments: frozenset[str] | None = None
     permissions: frozenset[Permission] | None = None
+
+    @property
+    def is_wall_screen(self) -> bool:
+        """Whether the token opens the wall and nothing else."""
+        return self.permissions == WALL_ONLY
 
     def __str__(self) -> str:
         what = "all its agent may" if self.permissions is None else ", ".join(sorted(self.permissions))

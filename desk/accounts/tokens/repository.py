@@ -117,6 +117,12 @@ async def find(unit: Unit, id: int) -> Token | None:
     return _read(row) if row else None
 
 
+async def by_hash(unit: Unit, hash: bytes) -> Token | None:
+    """An active token by its hash."""
+    row = (await unit.connection.execute(_rows().where(_is_active(unit.now), t.hash == hash))).one_or_none()
+    return _read(row) if row else None
+
+
 async def locked_by_hash(unit: Unit, hash: bytes) -> Token | None:
     """An active token by its hash, which can't be revoked until this unit of work ends."""
     query = _rows().where(_is_active(unit.now), t.hash == hash).with_for_update(of=tokens)

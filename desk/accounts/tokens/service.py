@@ -82,6 +82,14 @@ class Tokens(Service):
             raise TokenNotFound
         return token
 
+    @reading
+    async def of_secret(self, unit: Unit, secret: str) -> Token:
+        """The active token with that secret. Raises TokenNotFound."""
+        token = await rows.by_hash(unit, hashed(secret))
+        if token is None:
+            raise TokenNotFound
+        return token
+
     @unit_of_work
     async def revoke(self, unit: Unit, id: int) -> None:
         """Revoke the token and those made with it. Raises TokenNotFound."""

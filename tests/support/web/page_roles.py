@@ -27,6 +27,7 @@ def page_lines() -> dict[str, Line]:
     """Every page, and what sends its forms."""
     personal = (
         ENTRY
+        | WALL_SCREENS
         | SETTINGS
         | QUEUE
         | FLOOD
@@ -40,7 +41,7 @@ def page_lines() -> dict[str, Line]:
         | SEARCH
         | CARD
     )
-    return OPEN | {name: replace(line, browser=True) for name, line in personal.items()}
+    return OPEN | WALL | {name: replace(line, browser=True) for name, line in personal.items()}
 
 
 OPEN: dict[str, Line] = {
@@ -49,6 +50,21 @@ OPEN: dict[str, Line] = {
     "POST /log-in": Line(None, "422 invalid-input"),
     "POST /log-in/demo": Line(None, "404 agent-not-found"),
     "GET /static/{edition}/{name:path}": Line(None, "404 not-found"),
+}
+WALL: dict[str, Line] = {
+    "GET /wall": Line(None),
+    "POST /wall": Line(None, "401", form={"token": "inn_unknown"}),
+    "POST /wall/leave": Line(None, "303"),
+    "GET /wall/board": Line(None, "401 wall-not-open"),
+    "GET /wall/events": Line(None, "401 wall-not-open", query={"seconds": 0}),
+}
+"""They open by a wall screen's token alone, which opens nothing else: tests/console/test_wall.py."""
+WALL_SCREEN = {"label": "ekspedisjonen", "department": "{department}"}
+WALL_SCREENS: dict[str, Line] = {
+    "GET /desk/wall-screens": Line(CLOSERS),
+    "POST /desk/wall-screens": Line(CLOSERS, "200", NO_DEPARTMENT, form=WALL_SCREEN),
+    "POST /desk/wall-screens/here": Line(CLOSERS, "303", NO_DEPARTMENT, form=WALL_SCREEN),
+    "POST /desk/wall-screens/{number}/revoke": Line(CLOSERS, "404 token-not-found"),
 }
 ENTRY: dict[str, Line] = {
     "POST /log-out": Line(ROLES, "303"),
