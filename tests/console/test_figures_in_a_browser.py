@@ -55,3 +55,20 @@ async def test_each_chart_has_its_table_and_the_menu_leads_agents_there(console:
     for section in await page.locator("section:has(svg[role=img])").all():
         await section.locator("details.more summary").click()
         await expect(section.get_by_role("table")).to_be_visible()
+
+
+async def test_tables_are_read_without_scrolling_sideways_on_a_narrow_screen(console: Console) -> None:
+    page = await console.open("lise", "/figures", viewport={"width": 320, "height": 640})
+    await page.locator("details.more summary").click()
+    tables = await page.locator("table.figures").all()
+    assert len(tables) > 5
+    for table in tables:
+        assert await table.evaluate("each => each.parentElement.scrollWidth <= each.parentElement.clientWidth")
+        heads = [await each.text_content() for each in await table.locator("thead th").all()]
+        rows = await table.locator("tbody tr").all()
+        for row in rows:
+            cells = await row.locator("td[data-label]").all()
+            assert [await each.get_attribute("data-label") for each in cells] == heads[1:]
+            for each in cells:
+                assert "none" not in await each.evaluate("each => getComputedStyle(each, '::before').content")
+    assert await violations(page) == []
