@@ -1,8 +1,7 @@
 """The web application, wired by hand."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from functools import partial
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -48,8 +47,8 @@ from api.routes import (
 )
 from api.services import Services
 from api.shared_pages import SharedPages
+from api.upkeep import background_work
 from api.web.audit_rules import require_audit_rules
-from api.web.background import repeating
 from api.web.errors import STATUSES as WEB_STATUSES
 from api.web.events.live import Live
 from api.web.metrics import Metrics
@@ -57,11 +56,10 @@ from api.web.middleware.audit import AuditMiddleware
 from api.web.middleware.forwarding import ForwardedMiddleware
 from api.web.middleware.head import HeadMiddleware
 from api.web.middleware.hosts import AllowedHostsMiddleware
-from api.web.middleware.limits import SHARE_EVERY, RequestLimits
+from api.web.middleware.limits import RequestLimits
 from api.web.middleware.requests import RequestMiddleware
 from api.web.middleware.security_headers import SecurityHeadersMiddleware
 from api.web.problems import Statuses, register, registered, use_problem_documents
-from desk.access.actor import SYSTEM
 from desk.accounts.agents import Agents
 from desk.accounts.emergency_access import Emergencies
 from desk.accounts.login import Logins
@@ -76,10 +74,11 @@ from desk.clock import Clock, SystemClock
 from desk.clock_check.clock_check import ClockCheck, SharedClock
 from desk.controllers.controllers import Controllers
 from desk.database.engine import Database
-from desk.database.errors import StorageUnavailable
 from desk.departments.departments import Departments
-from desk.departments.errors import DepartmentsFileError
 from desk.departments.file import DepartmentsFile
+from desk.doors.doors import DoorReporter, Doors
+from desk.doors.model import DoorKind
+from desk.files.edited_file import EditedFile
 from desk.garbage import settle
 from desk.history.feed import Changes
 from desk.history.standstill import Standstill
@@ -88,19 +87,14 @@ from desk.inquiries.claiming import LEASE
 from desk.ledger.ledger import Ledger
 from desk.limits.request_buckets import RequestBuckets
 from desk.messages.outbox import Outbox
-from desk.messages.sender import sending
 from desk.messages.texts import SmsTextsFile
 from desk.recordings.recordings import Recordings
-from desk.safeguards import make_audit, make_audit_drainer, make_audit_retention, make_passwords, make_retention
+from desk.safeguards import make_audit, make_audit_retention, make_passwords, make_retention
 from desk.settings.settings import Settings
 from desk.statistics.figures import StatisticsReader
 from desk.vault.vault import Vault
 from desk.wire import check_keys, make_dials, make_notices, make_own_numbers, make_vault, sms_texts
 
-HOUR = 3600.0
-LEASE_CHECK_SECONDS = 10.0
-DRAIN_EVERY_SECONDS = 5.0
-COUNT_SECONDS = 5.0
 ROUTES: Final = (
     callbacks,
     edits,
@@ -235,7 +229,6 @@ async def open_services(settings: Settings, *, metrics: Metrics, clock: Clock) -
         callbacks=callbacks,
         agents=Agents(database=database, clock=clock),
         departments=departments,
-        fault=departments.fault_on_disk,
         metrics=metrics,
         clock=clock,
         check=ClockCheck(database=database, clock=clock, shared=shared),
@@ -255,37 +248,6 @@ async def open_services(settings: Settings, *, metrics: Metrics, clock: Clock) -
         await database.close()
 
 
-@asynccontextmanager
-async def background_work(services: Services) -> AsyncIterator[None]:
-    """Run the background work: ended leases, warnings, sending of messages, nightly deletion, upkeep of the audit."""
-    expire = partial(services.callbacks.claiming.expire_leases, SYSTEM)
-    expired = repeating(expire, not_done="leases that ran out not ended", every=LEASE_CHECK_SECONDS)
-    watched = repeating(services.ledger.warn, not_done="promises not watched")
-    deleted = repeating(services.retention.run_if_due, not_done="nothing deleted")  # one process does it for all
-    pruned = repeating(services.audit_retention.run, not_done="old rows of the audit not deleted", every=HOUR)
-    anchored = repeating(services.audit.keep_anchor, not_done="audit anchor not stored", every=HOUR)
-    compared = repeating(services.clock_check.check, not_done="clock not compared with the database's")
-    shared = repeating(services.limits.share, not_done="counts of requests not shared", every=SHARE_EVERY)
-    drain = make_audit_drainer(services.audit, services.audit_fallback).drain
-    drained = repeating(drain, not_done="rows of the audit on disk not stored", every=DRAIN_EVERY_SECONDS)
-    forgotten, sent = _forgotten_absentees(services), sending(services.sender)
-    counted = repeating(services.statistics.tallies.follow, not_done="figures not counted", every=COUNT_SECONDS)
-    async with counted, compared, expired, watched, sent, deleted, pruned, anchored, forgotten, shared, drained:
-        yield
-    with suppress(StorageUnavailable):
-        await services.audit.keep_anchor()
-
-
-def _forgotten_absentees(services: Services) -> AbstractAsyncContextManager[None]:
-    """Delete refresh tokens of agents who are logged out, also while no provider is set up."""
-
-    async def forget() -> None:
-        await services.clock_check.require()
-        await services.oidc_identities.forget_absent(SYSTEM, services.settings.login.session_limits)
-
-    return repeating(forget, not_done="refresh tokens of ended sessions not deleted", every=HOUR)
-
-
 def build_services(
     settings: Settings,
     *,
@@ -298,7 +260,6 @@ def build_services(
     clock: Clock,
     check: ClockCheck,
     shared: SharedClock | None = None,
-    fault: Callable[[], DepartmentsFileError | None] = lambda: None,
     texts: SmsTextsFile | None = None,
 ) -> Services:
     """Build the services on an open database. Close them before it. `shared`: the leases' clock, else `clock`."""
@@ -310,6 +271,7 @@ def build_services(
         settings=settings,
         callbacks=callbacks,
         controllers=Controllers(database=database, clock=shared or clock),
+        reporter=_reporter(database, clock, departments, texts, oidc.groups_file if oidc else None),
         dials=make_dials(database, callbacks, settings.dials, departments=departments, clock=clock),
         recordings=Recordings(database=database, vault=vault, clock=clock),
         answers=Answers(database=database, vault=vault, clock=clock),
@@ -322,7 +284,7 @@ def build_services(
         logins=_logins(settings, database, vault, clock, sessions),
         second_factors=SecondFactors(database=database, vault=vault, clock=clock, sessions=sessions),
         departments=departments,
-        files=OperatorsFiles(departments, fault, settings.files.prompts),
+        files=OperatorsFiles(departments, settings.files.prompts),
         pages=SharedPages(Standstill(database=database, clock=clock)),
         clock=clock,
         lease_clock=shared or clock,
@@ -344,6 +306,13 @@ def build_services(
         audit_fallback=fallback,
         audit_retention=make_audit_retention(database, audit, settings.audit, clock, check),
     )
+
+
+def _reporter(database: Database, clock: Clock, *used: object) -> DoorReporter:
+    """Report on those of the given that are operators' files."""
+    files = [each for each in used if isinstance(each, EditedFile)]
+    doors = Doors(database=database, clock=clock)
+    return DoorReporter(doors, DoorKind.API, lambda: [each.checked() for each in files])
 
 
 def _sessions(settings: Settings, database: Database, clock: Clock) -> Sessions:

@@ -35,6 +35,7 @@ from desk.clock_check.clock_check import ClockCheck
 from desk.controllers.controllers import Controllers
 from desk.departments.departments import Departments
 from desk.dials.dials import Dials
+from desk.doors.doors import DoorReporter
 from desk.idempotency.answers import Answers
 from desk.ledger.ledger import Ledger
 from desk.messages.outbox import Outbox
@@ -52,6 +53,7 @@ class Services:
     settings: Settings
     callbacks: CallbackServices
     controllers: Controllers
+    reporter: DoorReporter
     dials: Dials
     recordings: Recordings
     answers: Answers

@@ -73,14 +73,15 @@ def make_callbacks(
     departments: DepartmentsFile | None = None,
     *,
     lease_clock: Clock | None = None,
+    texts: SmsTextsFile | None = None,
 ) -> CallbackServices:
-    """Build the services of callbacks. Share `departments` with other users of the file.
+    """Build the services of callbacks. Share `departments` and `texts` with other users of the files.
 
     Raises DepartmentsFileError.
     """
     departments = departments or DepartmentsFile(settings.files.departments)
     vault = make_vault(settings.vault)
-    notices = make_notices(settings.sms, vault)
+    notices = make_notices(settings.sms, vault, texts)
     return callback_services(
         database=database,
         departments=departments,

@@ -19,6 +19,8 @@ from desk.controllers.controllers import Controllers
 from desk.controllers.model import Load
 from desk.database.engine import Database
 from desk.departments.file import DepartmentsFile
+from desk.doors.doors import DoorReporter, Doors
+from desk.doors.model import DoorKind
 from desk.garbage import settle
 from desk.settings.settings import Settings
 from desk.spool.drainer import Drainer
@@ -33,6 +35,7 @@ from desk.wire import (
     make_spool,
     make_vault,
     open_database,
+    sms_texts,
 )
 from ivr.asterisk.ari import Ari
 from ivr.asterisk.recordings import AsteriskRecordings
@@ -45,7 +48,15 @@ from ivr.dialogue.caller import too_many_callers
 from ivr.dials.dialler import Dialler
 from ivr.event_router import EventRouter
 from ivr.signs_of_life import serve_signs_of_life
-from ivr.start import conversation_of, drain_when_ready, lengths_now, run_door, sounds_now
+from ivr.start import (
+    conversation_of,
+    drain_when_ready,
+    lengths_now,
+    phone_reporter,
+    report_when_ready,
+    run_door,
+    sounds_now,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -80,6 +91,7 @@ async def serve(settings: Settings) -> None:
             asyncio.create_task(door.intake.serve()),
             asyncio.create_task(drain_when_ready(door.start, door.drainer)),
             asyncio.create_task(door.lease.serve()),
+            asyncio.create_task(report_when_ready(door.start, door.reporter)),
             asyncio.create_task(door.start.watch_clock()),
             asyncio.create_task(serve_signs_of_life()),
             asyncio.create_task(door.lease.seat.serve()),
@@ -89,6 +101,8 @@ async def serve(settings: Settings) -> None:
         finally:
             for task in background:
                 task.cancel()
+            if door.start.is_ready:
+                await door.reporter.leave()
     log.info("Stopped")
 
 
@@ -102,6 +116,7 @@ class PhoneDoor:
     intake: RecordingIntake
     drainer: Drainer
     lease: Lease
+    reporter: DoorReporter
 
 
 def _build(
@@ -113,7 +128,8 @@ def _build(
     start = DatabaseStart(
         database, vault=make_vault(settings.vault), clock=clock, check=check, embedded_url=embedded_url
     )
-    callbacks = make_callbacks(database, settings, clock, departments, lease_clock=shared)
+    texts = sms_texts(settings.sms)
+    callbacks = make_callbacks(database, settings, clock, departments, lease_clock=shared, texts=texts)
     spool = make_spool(settings)
     reception = make_reception(
         callbacks, spool=spool, departments=departments, clock=clock, is_ready=lambda: start.is_ready
@@ -154,8 +170,15 @@ def _build(
         has_other_door=partial(standby_answers, settings.standby.host, settings.standby.port),
         conversation=conversation_of(settings, departments, callers=reception, clock=clock, recorder=intake),
     )
-    drainer = make_drainer(spool, callbacks)
-    return PhoneDoor(start=start, controller=controller, dialler=dialler, intake=intake, drainer=drainer, lease=lease)
+    return PhoneDoor(
+        start=start,
+        controller=controller,
+        dialler=dialler,
+        intake=intake,
+        drainer=make_drainer(spool, callbacks),
+        lease=lease,
+        reporter=phone_reporter(settings, DoorKind.IVR, Doors(database=database, clock=clock), departments, texts),
+    )
 
 
 async def _serve_all(door: PhoneDoor, stopping: asyncio.Event) -> None:

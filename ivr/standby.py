@@ -15,6 +15,8 @@ from desk.clock import SystemClock
 from desk.clock_check.clock_check import ClockCheck, SharedClock
 from desk.connections.tls import client_context
 from desk.departments.file import DepartmentsFile
+from desk.doors.doors import Doors
+from desk.doors.model import DoorKind
 from desk.garbage import settle
 from desk.settings.settings import Settings
 from desk.wire import (
@@ -25,6 +27,7 @@ from desk.wire import (
     make_spool,
     make_vault,
     open_database,
+    sms_texts,
 )
 from ivr.abandoned import Abandoned
 from ivr.agi.door import AgiDoor
@@ -37,7 +40,15 @@ from ivr.database_start import DatabaseStart
 from ivr.dialogue.caller import too_many_callers
 from ivr.event_router import EventRouter
 from ivr.signs_of_life import serve_signs_of_life
-from ivr.start import conversation_of, drain_when_ready, lengths_now, run_door, sounds_now
+from ivr.start import (
+    conversation_of,
+    drain_when_ready,
+    lengths_now,
+    phone_reporter,
+    report_when_ready,
+    run_door,
+    sounds_now,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +72,10 @@ async def serve(settings: Settings) -> None:
         check = ClockCheck(database=database, clock=clock, shared=shared)
         vault = make_vault(settings.vault)
         start = DatabaseStart(database, vault=vault, clock=clock, check=check, embedded_url=None)
-        callbacks = make_callbacks(database, settings, clock, departments, lease_clock=shared)
+        texts = sms_texts(settings.sms)
+        callbacks = make_callbacks(database, settings, clock, departments, lease_clock=shared, texts=texts)
+        doors = Doors(database=database, clock=clock)
+        reporter = phone_reporter(settings, DoorKind.STANDBY, doors, departments, texts)
         spool = make_spool(settings)
         reception = make_reception(
             callbacks, spool=spool, departments=departments, clock=clock, is_ready=lambda: start.is_ready
@@ -93,6 +107,7 @@ async def serve(settings: Settings) -> None:
                 beside.create_task(start.watch_clock()),
                 beside.create_task(departments.watch()),
                 beside.create_task(drain_when_ready(start, make_drainer(spool, callbacks))),
+                beside.create_task(report_when_ready(start, reporter)),
                 beside.create_task(serve_signs_of_life()),
                 *([beside.create_task(Abandoned(ari, folder=settings.files.var).serve())] if ari else []),
                 *([beside.create_task(intake.serve())] if intake else []),
@@ -101,6 +116,8 @@ async def serve(settings: Settings) -> None:
             await controller.serve(stopping)
             for task in tasks:
                 task.cancel()
+        if start.is_ready:
+            await reporter.leave()
     log.info("Stopped")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import NoReturn
@@ -14,8 +15,12 @@ import uvloop
 from desk.clock import Clock
 from desk.departments.demo import refuse_demo_departments
 from desk.departments.file import DepartmentsFile
+from desk.doors.doors import DoorReporter, Doors
+from desk.doors.model import DoorKind
 from desk.errors import DeskError
+from desk.files.state import FileState, TakenBy
 from desk.logging.service import log_service
+from desk.messages.texts import SmsTextsFile
 from desk.settings.settings import Settings
 from desk.spool.drainer import Drainer
 from desk.wire import make_own_numbers
@@ -26,7 +31,7 @@ from ivr.calls.player import SOUNDS
 from ivr.calls.recording import Recorder
 from ivr.database_start import DatabaseStart
 from ivr.dialogue.caller import request_callback
-from ivr.prompts.sets import in_use, lengths
+from ivr.prompts.sets import in_use, lengths, refusal_of, sets
 
 
 def run_door(name: str, serve: Callable[[Settings], Awaitable[None]]) -> None:
@@ -80,6 +85,35 @@ def conversation_of(
         clock=clock,
         recorder=recorder,
     )
+
+
+def phone_reporter(
+    settings: Settings, kind: DoorKind, doors: Doors, departments: DepartmentsFile, texts: SmsTextsFile | None
+) -> DoorReporter:
+    """Return what reports the files that a door to the phone holds: departments, texts of SMS, and prompts."""
+
+    def files() -> list[FileState]:
+        held = [departments.state, *([texts.state] if texts else [])]
+        prompts = prompts_state(settings.files.prompts)
+        return [*held, prompts] if prompts else held
+
+    return DoorReporter(doors, kind, files)
+
+
+def prompts_state(folder: Path) -> FileState | None:
+    """Return which build of the prompts a new call hears, and whether the last build was refused. None without any."""
+    newest = next(iter(sets(folder)), None)
+    refusal = refusal_of(folder)
+    if newest is None and refusal is None:
+        return None
+    built = datetime.fromisoformat(newest.built) if newest else None
+    return FileState("catalogue.toml", built, TakenBy.BUILD, built, refusal)
+
+
+async def report_when_ready(start: DatabaseStart, reporter: DoorReporter) -> NoReturn:
+    """Report what this door holds, from when the database may be used."""
+    await start.wait()
+    await reporter.serve()
 
 
 async def drain_when_ready(start: DatabaseStart, drainer: Drainer) -> NoReturn:

@@ -24,7 +24,7 @@ from desk.controllers.model import LEASE, ControllerLease, Load
 from desk.database.deadline import within
 from desk.database.errors import StorageUnavailable
 from desk.departments.departments import Departments
-from desk.departments.errors import DepartmentsFileError
+from desk.departments.file import DepartmentsFile
 from desk.dials.dials import Dials
 from desk.settings.ari import AriSettings
 from desk.settings.standby import StandbySettings
@@ -176,20 +176,14 @@ async def check_standby(settings: StandbySettings) -> Component:
 class OperatorsFiles:
     """The files that operators edit while the service runs. After a mistake the last good file stays in use."""
 
-    def __init__(
-        self,
-        departments: Callable[[], Departments],
-        fault: Callable[[], DepartmentsFileError | None],
-        prompts_dir: Path,
-    ) -> None:
+    def __init__(self, departments: Callable[[], Departments], prompts_dir: Path) -> None:
         self._departments = departments
-        self._fault = fault
         self._refused = prompts_dir / "build" / REFUSED
 
     def departments(self) -> Component:
         """Check that departments.toml is in use as it is on disk."""
         self._departments()  # reads the file if it has changed
-        fault = self._fault()
+        fault = self._departments.fault_on_disk() if isinstance(self._departments, DepartmentsFile) else None
         if fault is None:
             return Component(True, "in use as on disk")
         place = Path(fault.file).name + (f":{fault.line}" if fault.line is not None else "")

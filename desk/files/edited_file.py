@@ -5,12 +5,15 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, Final, Generic, TypeVar
 
 import structlog
 
 from desk.files.errors import OperatorsFileError
+from desk.files.state import FileRefusal, FileState, TakenBy
 
 log = structlog.get_logger(__name__)
 
@@ -61,13 +64,15 @@ class EditedFile(Generic[T, E]):
         self._reading: asyncio.Future[None] | None = None
         self.fault: E | None = None
         self._stamp = _stamp(file)
+        self.state = FileState(file.name, None, TakenBy.START)
         try:
             self._content = self._loaded()
         except faults as fault:
             if self.required:
                 raise
-            self.fault = fault
-            log.error(self.refused, **_place(fault))
+            self._refuse(fault)
+        else:
+            self._took(TakenBy.START)
 
     async def watch(self) -> None:
         """Check the file each second, so that a mistake is logged when it is made and not at the next call."""
@@ -85,6 +90,11 @@ class EditedFile(Generic[T, E]):
             else:
                 self._reading = loop.run_in_executor(None, self._check)
         return self._content
+
+    def checked(self) -> FileState:
+        """Check the file if it is time, and return what is in use."""
+        self._current()
+        return self.state
 
     async def settled(self) -> None:
         """Check the file if it is time, and wait until it is read."""
@@ -118,13 +128,26 @@ class EditedFile(Generic[T, E]):
         try:
             content = self._loaded()
         except self._faults as fault:
-            self._stamp, self.fault = stamp, fault
-            log.error(self.refused, **_place(fault))
+            self._stamp = stamp
+            self._refuse(fault)
             return
         if _stamp(self._file) != stamp:
             return  # it was written while it was read: the next check takes it
         self._stamp, self.fault, self._content = stamp, None, content
+        self._took(TakenBy.EDIT)
         log.info(self.reloaded, **self._logged(content))
+
+    def _took(self, by: TakenBy) -> None:
+        edited_at = datetime.fromtimestamp(self._stamp[0] / 1e9, UTC) if self._stamp else None
+        self.state = FileState(self._file.name, self._now(), by, edited_at)
+
+    def _refuse(self, fault: E) -> None:
+        self.fault = fault
+        self.state = replace(self.state, refusal=FileRefusal(self._now(), fault.line, fault.reason))
+        log.error(self.refused, **_place(fault))
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._wall(), UTC)
 
     def _logged(self, content: T) -> dict[str, list[str]]:
         """What to log of new content."""

@@ -1,6 +1,6 @@
-"""Tables of the phone door's processes. Part of the tables in desk/schema/tables.py."""
+"""Tables of the processes that serve people. Part of the tables in desk/schema/tables.py."""
 
-from sqlalchemy import Column, Integer, SmallInteger, String, Table
+from sqlalchemy import JSON, Column, Integer, SmallInteger, String, Table
 
 from desk.database.instant import Instant
 from desk.database.metadata import metadata
@@ -24,4 +24,15 @@ write_probes = Table(
     metadata,
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("at", Instant, nullable=False),  # when readiness last wrote here, to see if the database takes writes
+)
+
+doors = Table(  # processes, and what each holds of the operators' files
+    "doors",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("host", String(128), nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),  # the last report
+    Column("files", JSON, nullable=False),  # name, since when, why, and the last refusal of each
 )

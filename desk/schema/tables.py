@@ -47,6 +47,7 @@ from desk.schema.audit_tables import audit as audit
 from desk.schema.audit_tables import audit_callbacks as audit_callbacks
 from desk.schema.audit_tables import audit_patients as audit_patients
 from desk.schema.controller_tables import controllers as controllers
+from desk.schema.controller_tables import doors as doors
 from desk.schema.controller_tables import write_probes as write_probes
 from desk.schema.inquiry_tables import history as history
 from desk.schema.inquiry_tables import inquiries as inquiries

@@ -40,8 +40,6 @@ ALAW_RATE = 8_000
 LEAD_SECONDS = 0.02
 SENTENCE_TAIL_SECONDS = 0.25
 FRAGMENT_TAIL_SECONDS = 0.04
-REFUSED = "refused.txt"
-"""The error of the last build, read by the api's /readyz. Deleted when a build succeeds."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def build(
     changed prompts. In production drafts are refused. Texts that contradict `departments`, or that can't be read aloud,
     are refused. Raises PromptsError, and then the last build stays in use.
     """
-    note = folder / "build" / REFUSED
+    note = folder / "build" / sets.REFUSED
     try:
         refuse_texts(folder, departments or Departments([]))
         with _alone(folder / "build"):

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from desk.files.state import FileRefusal
 from ivr.prompts.catalogue import PromptsError
 from ivr.prompts.files import RATE, SUFFIXES, read_manifest, recording_files, write_whole
 
@@ -24,6 +25,8 @@ LONGEST_CALL: Final = timedelta(minutes=15)
 """A set that was in use within this time is stored too: a call may still play it, however often prompts are built."""
 
 LIST: Final = "sets.json"
+REFUSED: Final = "refused.txt"
+"""The error of the last build, read by the api's /readyz too. Deleted when a build succeeds."""
 RECORDINGS: Final = "recordings"
 SET_ASIDE: Final = "set-aside"
 
@@ -45,6 +48,16 @@ def sets(folder: Path) -> list[PromptSet]:
         return [PromptSet(**entry) for entry in entries]
     except (OSError, ValueError, TypeError):
         return []
+
+
+def refusal_of(folder: Path) -> FileRefusal | None:
+    """Return why and when the last build was refused; None if it was not. `folder` has catalogue.toml."""
+    note = folder / "build" / REFUSED
+    try:
+        at = datetime.fromtimestamp(note.stat().st_mtime, UTC)
+        return FileRefusal(at, None, note.read_text("utf-8").strip())
+    except (OSError, UnicodeError):
+        return None
 
 
 def in_use(folder: Path) -> str | None:

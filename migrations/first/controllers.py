@@ -1,11 +1,11 @@
-"""Tables of the phone door's processes."""
+"""Tables of the processes that serve people."""
 
 import sqlalchemy as sa
 from alembic import op
 
 INSTANT = sa.DateTime(timezone=True)
 
-TABLES = ("controllers", "write_probes")
+TABLES = ("controllers", "write_probes", "doors")
 
 
 def upgrade() -> None:
@@ -27,4 +27,14 @@ def upgrade() -> None:
         sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_write_probes")),
+    )
+    op.create_table(
+        "doors",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("host", sa.String(length=128), nullable=False),
+        sa.Column("started_at", INSTANT, nullable=False),
+        sa.Column("seen_at", INSTANT, nullable=False),
+        sa.Column("files", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_doors")),
     )

@@ -18,8 +18,9 @@ import typer
 import uvicorn
 import uvloop
 
-from api.app import background_work, create_app, open_services
+from api.app import create_app, open_services
 from api.own_commands import OwnCommands
+from api.upkeep import background_work
 from api.web.metrics import Metrics
 from api.web.server.protocol import bounded
 from api.web.server.tls import CertificateFault, server_context

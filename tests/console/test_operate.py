@@ -1,15 +1,21 @@
 """The operator's page: how the parts are, the files, rehearsals in text and sound, texts that did not arrive."""
 
 import ast
+import platform
 import sys
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from api.console.pages.operate import CALLERS
 from api.console.parts import PartDetail, detail_in
 from api.own_commands import OwnCommands
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Role
+from desk.doors.doors import Doors
+from desk.doors.model import DoorKind
+from desk.files.state import FileRefusal, FileState, TakenBy
 from desk.paths import ROOT
 from ivr.rehearsal import cast
 from tests.support.web.api import World
@@ -83,3 +89,21 @@ def test_details_of_parts_are_in_norwegian(migrated_url: str) -> None:
         "3 av 20 samtaler og 4 av 60 minutter i timen"
     )
     assert detail_in("takes writes", "en") == PartDetail("takes writes", "en")
+
+
+async def test_last_reload_of_each_door_is_shown_with_why_it_was_refused(world: World) -> None:
+    now = world.clock.now()
+    doors = Doors(database=world.database, clock=world.clock)
+    refused = FileRefusal(now, 7, "«cutoff» is missing")
+    taken = FileState("departments.toml", now - timedelta(hours=1), TakenBy.EDIT, now - timedelta(hours=1))
+    await doors.report(SYSTEM, "a", DoorKind.IVR, platform.node(), [replace(taken, refusal=refused)])
+    await doors.report(SYSTEM, "b", DoorKind.STANDBY, platform.node(), [replace(taken, taken_by=TakenBy.START)])
+    someone = await operator(world)
+    rows = someone.text.split("Når filene sist ble tatt i bruk")[1]
+    assert "departments.toml Telefonstyringen 24.11.2026 08:00 Filen ble endret (skrevet 24.11.2026 08:00)" in rows
+    assert "Avvist 24.11.2026 09:00 departments.toml:7 «cutoff» is missing" in rows
+    assert rows.index("Telefonstyringen") < rows.index("Reserven"), "what was refused comes first"
+    assert "Reserven 24.11.2026 08:00 Døren startet" in rows and "I orden" in rows
+    world.clock.advance(timedelta(minutes=1))
+    await someone.goes_to("/operate")
+    assert "Stille siden 24.11.2026 09:00" in someone.text

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from api.app import background_work, open_services
+from api.app import open_services
+from api.upkeep import background_work
 from api.web.metrics import Metrics
 from desk.access.actor import CALLER, SYSTEM
 from desk.access.permissions import Role

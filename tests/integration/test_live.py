@@ -13,7 +13,7 @@ import httpx
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
-from api.app import background_work
+from api.upkeep import background_work
 from api.web.events.live import MOST_READERS, Ending, EventReader
 from api.web.events.stream import EventStream
 from desk.access.actor import SYSTEM, Actor

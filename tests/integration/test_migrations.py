@@ -31,7 +31,7 @@ TABLES = {
         "used_nonces",
     ),
     *("agents", "answers", "attempts", "callbacks", "calls", "closures", "controllers"),
-    *("dials", "grants", "history", "inquiries", "outbox"),
+    *("dials", "doors", "grants", "history", "inquiries", "outbox"),
     *("promises", "recordings", "retention_runs", "tokens", "vault_keys", "warnings", "write_probes"),
 }
 

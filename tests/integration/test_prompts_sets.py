@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ivr.prompts import sets
-from ivr.prompts.build import REFUSED, build
+from ivr.prompts.build import build
 from ivr.prompts.catalogue import PromptsError
 from ops.commands import prompts as cli
 from tests.support.phone.prompts import KEYS, edit, narrow, record, stamps, texts, wide
@@ -68,7 +68,7 @@ def test_refused_build_is_noted_and_callers_keep_the_old_set(folder: Path, tools
     edit(folder, 'digit_7 = "sju"', 'digit_7 = ""')
     with pytest.raises(PromptsError):
         build(folder, tools=tools)
-    note = folder / "build" / REFUSED
+    note = folder / "build" / sets.REFUSED
     assert note.read_text("utf-8").startswith("catalogue.toml:") and "digit_7 has no text" in note.read_text("utf-8")
     assert (stamps(folder), sets.in_use(folder)) == (before, running)
     edit(folder, 'digit_7 = ""', 'digit_7 = "sju"')

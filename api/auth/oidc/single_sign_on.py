@@ -57,7 +57,7 @@ class SingleSignOn(Service):
         """Raises SettingsError for a client key that can't be used. No request is made to the provider yet."""
         super().__init__(database=database, clock=clock)
         self._issuer = settings.issuer
-        self._groups = groups
+        self.groups_file = groups
         self._transport = ProviderTransport(settings.issuer, authority=settings.ca)
         provider = Provider(settings.issuer, self._transport)
         client = OidcClient(settings, provider=provider, transport=self._transport, clock=clock)
@@ -130,8 +130,8 @@ class SingleSignOn(Service):
 
     async def groups(self) -> Component:
         """Whether the file of groups and roles on disk is the one in use."""
-        await self._groups.settled()
-        fault = self._groups.fault
+        await self.groups_file.settled()
+        fault = self.groups_file.fault
         if fault is None:
             return Component(True, "in use as on disk")
         place = Path(fault.file).name + (f":{fault.line}" if fault.line is not None else "")

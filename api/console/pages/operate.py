@@ -13,6 +13,7 @@ from fastapi.responses import Response
 
 from api.console.access import PageOperator
 from api.console.answers import in_words
+from api.console.doors import doors_now
 from api.console.fields import FormSlug
 from api.console.rendering import render, words_for
 from api.health.components import components
@@ -124,6 +125,7 @@ async def _page(
         access,
         status=status,
         components=await components(services),
+        doors=await doors_now(services),
         missed=[(departments[slug].name if slug in departments else slug, *rest) for slug, *rest in missed],
         backlog=await services.outbox.backlog(SYSTEM),
         departments=departments.all(),
