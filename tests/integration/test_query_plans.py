@@ -21,7 +21,6 @@ from desk.audit import repository as audit
 from desk.audit.lists_repository import ListView, named_lately
 from desk.audit.repository import AuditRow, AuditSubject
 from desk.callbacks import repository as callbacks
-from desk.callbacks.model import callback_id
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.database.unit_of_work import Unit
@@ -34,7 +33,7 @@ from desk.ledger.ledger import Ledger
 from desk.messages import repository as outbox
 from desk.numbers.phone_number import PhoneNumber
 from tests.support.desk.desk import DEPARTMENTS, as_agent, make_desk
-from tests.support.desk.filled import fill
+from tests.support.desk.filled import fill, filled_id
 from tests.support.desk.units import a_unit
 from tests.support.fakes import FakeClock
 from tests.support.machine.servers import copied
@@ -125,9 +124,7 @@ async def of_person(database: Database) -> None:
 
 async def others_of_person(database: Database) -> None:
     async with a_unit(database) as unit:
-        with_person = text("select id from inquiries where patient_index is not null limit 1")
-        id = (await unit.connection.execute(with_person)).scalar_one()
-        await callbacks.of_same_person(unit, callback_id(str(id)), 10)
+        await callbacks.of_same_person(unit, filled_id(database, 2), 10)
 
 
 async def of_phone(database: Database) -> None:

@@ -5,12 +5,15 @@ They are spread over the two known departments and six others, and over phones a
 of history, an attempt and a text message. Foreign keys are not checked while filling, because they are correct.
 """
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import text
 
+from desk.callbacks.model import callback_id
 from desk.database.engine import Connection, Database
+from desk.ids import CallbackId
 
 PATIENCE_SECONDS = 600
 DEPARTMENTS = ("kirurgi", "hjerte", *(f"avdeling-{n}" for n in range(6)))
@@ -112,6 +115,12 @@ async def fill(database: Database, count: int, *, first: int = 1) -> None:
         for statement in statements(WORDS[database.dialect]):
             await _by_parts(connection, statement, given)
     await _learn(database)
+
+
+def filled_id(database: Database, n: int) -> CallbackId:
+    """The id of callback `n`. The even ones have a person."""
+    on_sqlite = f"{n * 2654435761 & 4294967295:08x}{n:024x}"
+    return callback_id(on_sqlite if database.dialect == "sqlite" else hashlib.md5(str(n).encode()).hexdigest())
 
 
 async def waiting(database: Database, count: int) -> None:
