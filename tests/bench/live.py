@@ -10,7 +10,7 @@ import contextlib
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,9 +19,13 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from desk.access.actor import CALLER
+from desk.access.actor import CALLER, SYSTEM
+from desk.access.permissions import Role
+from desk.accounts.agents import Agents
 from desk.callbacks.model import CallKey
 from desk.callbacks.services import CallbackServices
+from desk.clock import SystemClock
+from desk.database.engine import Database
 from ops.machine import postgres
 from tests.support.desk.desk import person, phone
 from tests.support.machine.systems import create_database
@@ -39,15 +43,15 @@ class Seen:
 
 
 @contextlib.asynccontextmanager
-async def following(api: ApiProcess, seen: Seen) -> AsyncIterator[None]:
+async def following(api: ApiProcess, token: str, seen: Seen) -> AsyncIterator[None]:
     """One reader, after its first position. The n-th change that it gets is the n-th that was made."""
     address = urlsplit(api.url)
     incoming, outgoing = await asyncio.open_connection(address.hostname, address.port)
     outgoing.write(
-        f"GET /api/v1/events HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {api.token}\r\n\r\n".encode()
+        f"GET /api/v1/events HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
     )
-    while not (await incoming.readline()).startswith(b"id: "):
-        continue
+    while not (line := await incoming.readline()).startswith(b"id: "):
+        assert line, "the stream was refused"
 
     async def read() -> None:
         got = 0
@@ -65,19 +69,19 @@ async def following(api: ApiProcess, seen: Seen) -> AsyncIterator[None]:
         outgoing.close()
 
 
-async def run(api: ApiProcess, desk: CallbackServices, *, readers: int, changes: int, rate: float) -> Seen:
-    """Make `count` changes at `rate` for `readers` readers."""
+async def run(api: ApiProcess, desk: CallbackServices, tokens: Sequence[str], *, changes: int, rate: float) -> Seen:
+    """Make `changes` changes at `rate`, for a reader with each token: one may have only some streams."""
     seen = Seen()
     async with contextlib.AsyncExitStack() as open_streams:
-        for _ in range(readers):
-            await open_streams.enter_async_context(following(api, seen))
+        for token in tokens:
+            await open_streams.enter_async_context(following(api, token, seen))
         begun = time.perf_counter()
         for n in range(changes):
             await asyncio.sleep(max(0.0, begun + n / rate - time.perf_counter()))
             seen.asked.append(time.perf_counter())
             await desk.registration.register(CALLER, CallKey("bench", str(n)), "kirurgi", person(n), phone(n))
         for _ in range(600):
-            if len(seen.waits) >= readers * changes:
+            if len(seen.waits) >= len(tokens) * changes:
                 break
             await asyncio.sleep(0.05)
     return seen
@@ -97,16 +101,26 @@ def shown(seen: Seen, *, readers: int, changes: int, rate: float) -> Table:
     return table
 
 
+async def _tokens(url: str, count: int) -> list[str]:
+    database = Database(url)
+    agents = Agents(database=database, clock=SystemClock())
+    try:
+        return [await agents.add(SYSTEM, f"reader-{n}", Role.AGENT, ["kirurgi"]) for n in range(count)]
+    finally:
+        await database.close()
+
+
 async def seen(readers: int, changes: int, rate: float) -> Seen:
     """Measure with an api and a PostgreSQL of its own."""
     with tempfile.TemporaryDirectory(prefix="innringing-bench-") as folder, postgres.start(durable=True) as server:
         var_dir = Path(folder)
         url = await create_database(server)
         async with open_queue(url, var_dir) as desk:
+            tokens = await _tokens(url, readers)
             with running_api(environment(url, var_dir)) as api:
                 process = psutil.Process(api.pid)
                 before = sum(process.cpu_times()[:2])
-                found = await run(api, desk, readers=readers, changes=changes, rate=rate)
+                found = await run(api, desk, tokens, changes=changes, rate=rate)
                 found.cpu = sum(process.cpu_times()[:2]) - before
     return found
 
