@@ -38,17 +38,29 @@ SHAPES: Final = re.compile(
 
 @dataclass(frozen=True)
 class Screen:
-    """A page to show. `prepared`: what is done on it first."""
+    """A page to show. `prepared`: what is done on it first. `height`: of a wide window, for a page that fills it."""
 
     name: str
     agent: str
     path: str
     prepared: Callable[[Page], Awaitable[None]] | None = None
+    height: int | None = None
 
 
 async def two_chosen(page: Page) -> None:
     for box in (await page.locator('#rows input[name="id"]').all())[:2]:
         await box.check()
+
+
+def hung(token: str) -> Callable[[Page], Awaitable[None]]:
+    """Open the wall with that token."""
+
+    async def opened(page: Page) -> None:
+        await page.locator("#token").fill(token)
+        await page.locator("main button").click()
+        await expect(page.locator("#board")).to_be_visible()
+
+    return opened
 
 
 async def rehearsed(page: Page) -> None:
@@ -66,7 +78,8 @@ class Stage:
     @asynccontextmanager
     async def opened(self, screen: Screen, width: int = 1280, look: str = "light") -> AsyncIterator[Page]:
         """The page, prepared, in a browser profile of its own."""
-        how: dict[str, Any] = {"viewport": {"width": width, "height": WIDTHS[width]}, "color_scheme": look}
+        height = screen.height if screen.height and width > 320 else WIDTHS[width]
+        how: dict[str, Any] = {"viewport": {"width": width, "height": height}, "color_scheme": look}
         page = await self.console.open(screen.agent, screen.path, **how)
         if screen.prepared:
             await screen.prepared(page)
@@ -89,11 +102,13 @@ async def agents_stage(database_url: str, folder: Path) -> AsyncIterator[Stage]:
     """The pages of agents and leaders."""
     async with served(database_url, folder, departments=story.DEPARTMENTS) as serving, chromium() as browser:
         worked_on = await story.tell(serving.world)
+        token = await story.wall_token(serving.world)
         screens = [
             Screen("queue", story.SECRETARY, "/queue"),
             Screen("card", story.SECRETARY, f"/callbacks/{worked_on.id}"),
             Screen("monday", story.SECRETARY, "/monday?department=kirurgi", two_chosen),
             Screen("figures", story.LEADER, "/figures"),
+            Screen("wall", story.LEADER, "/wall", hung(token), height=560),
         ]
         yield Stage(Console(serving.world, browser, serving.url, []), screens)
 

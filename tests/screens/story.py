@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from desk.access.actor import CALLER, SYSTEM
+from desk.access.agent import WALL_ONLY
 from desk.access.permissions import Role
+from desk.accounts.tokens.model import TokenScope
 from desk.callbacks.model import AttemptOutcome, Callback, CallFollowUp, CallKey, IncompleteStep, WhyEnded
 from desk.clock import OSLO
 from desk.departments.file import load_departments
@@ -97,6 +99,12 @@ async def tell(world: World) -> Callback:
     world.clock.set(NOW)
     await world.services.statistics.tallies.follow()
     return worked_on
+
+
+async def wall_token(world: World) -> str:
+    """The token of a wall screen for both departments."""
+    scope = TokenScope(frozenset(DEPARTMENTS), WALL_ONLY)
+    return (await world.services.agents.tokens.issue(SYSTEM, LEADER, "gangen", scope=scope)).secret
 
 
 async def _waits(world: World, person: Waits) -> Callback:
