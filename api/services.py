@@ -15,6 +15,7 @@ from api.prompts.builds import PromptBuilds
 from api.prompts.script import PromptScript
 from api.shared_pages import SharedPages
 from api.web.events.live import Live
+from api.web.events.recent_reads import RecentReads
 from api.web.metrics import Metrics
 from api.web.middleware.limits import RequestLimits
 from desk.accounts.agents import Agents
@@ -91,6 +92,7 @@ class Services:
     demo_patient: DemoPatient = field(default_factory=DemoPatient)
     prompt_script: PromptScript = field(default_factory=PromptScript)
     prompt_builds: PromptBuilds = field(default_factory=PromptBuilds)
+    recent_reads: RecentReads = field(default_factory=RecentReads)
 
     async def close(self) -> None:
         """Stop background work and close connections. Close the database afterwards."""

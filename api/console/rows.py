@@ -36,6 +36,12 @@ class Row:
         return self.callback.priority is Priority.URGENT
 
     @property
+    def order(self) -> str:
+        """Its place in the order in which callbacks are claimed, as a text that browsers compare."""
+        c = self.callback
+        return f"{0 if self.is_urgent else 1} {c.promise.by.isoformat()} {c.created_at.isoformat()} {c.id}"
+
+    @property
     def can_be_claimed(self) -> bool:
         """Whether it waits for an agent."""
         return self.callback.status is Status.WAITING

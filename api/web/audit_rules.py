@@ -29,20 +29,22 @@ class AuditRule:
 
     `action` None: no row, because of `reason`. `listed`: the endpoint shows many callbacks and is read again and again,
     so those named shortly before are only counted. `sends`: the action of the rows about what a stream or websocket
-    sends after its opening.
+    sends after its opening. `sends_rows`: it sends more about callbacks than their ids, so each is written before it is
+    sent, once while a list would only count it.
     """
 
     action: AuditAction | None
     listed: bool = False
     sends: AuditAction | None = None
     reason: str = ""
+    sends_rows: bool = False
 
 
 def audited(
-    action: AuditAction, *, listed: bool = False, sends: AuditAction | None = None
+    action: AuditAction, *, listed: bool = False, sends: AuditAction | None = None, sends_rows: bool = False
 ) -> Callable[[Endpoint], Endpoint]:
     """Give each request to the endpoint a row with this action."""
-    return _with_rule(AuditRule(action, listed, sends))
+    return _with_rule(AuditRule(action, listed, sends, sends_rows=sends_rows))
 
 
 def unaudited(reason: str) -> Callable[[Endpoint], Endpoint]:

@@ -41,6 +41,9 @@ from desk.vault.vault import Vault
 
 log = structlog.get_logger(__name__)
 
+MOST_AT_ONCE: Final = 250
+"""Rows written together: a new callback is shown on every open page at the same moment, and each gets a row."""
+
 LONG_NUMBER = re.compile(r"\d(?:[ .-]?\d){7,}")
 """What could be a phone or identity number, in a text that must not hold one."""
 
@@ -88,10 +91,10 @@ class Audit(Service):
         """What the last comparison with the file of anchors found."""
         self._fallback = fallback
         self._vault = vault
-        self._fold = fold
+        self.fold = fold
         self._keys = chain_keys(vault)
         self._key_version = vault.index_version
-        self._entries: Batcher[_Pending, None] = Batcher(self._append)
+        self._entries: Batcher[_Pending, None] = Batcher(self._append, most=MOST_AT_ONCE)
         self._last: _Last | None = None
         """The last row that this process wrote. While it is the newest, no one else has added to the chain."""
         self._named: dict[ListView, dict[AuditSubject, Naming]] = {}
@@ -221,7 +224,7 @@ class Audit(Service):
     ) -> dict[str, AuditSubject]:
         """Read the callbacks of these entries, and what their lists have named lately if it is not known."""
         if unknown:
-            found = await lists.named_lately(unit, unknown, unit.now - self._fold)
+            found = await lists.named_lately(unit, unknown, unit.now - self.fold)
             self._named |= {view: dict(namings) for view, namings in found.items()}
         return await self._about(unit, pending)
 
@@ -298,19 +301,19 @@ class Audit(Service):
     def _view(self, entry: AuditEntry) -> ListView | None:
         """Which reads of a list count as the same one; None for an entry that always names all its callbacks."""
         plain = entry.listed and entry.outcome is AuditOutcome.DONE and not entry.emergency and entry.patient is None
-        if not plain or not self._fold or entry.who is None or entry.session is None:
+        if not plain or not self.fold or entry.who is None or entry.session is None:
             return None
         return ListView(entry.who[:128], entry.session, entry.action.value)
 
     async def _named_lately(self, unit: Unit, entries: Sequence[AuditEntry]) -> dict[ListView, set[AuditSubject]]:
         """By list, what need not be named again. A callback that has another department or patient now is a new one."""
         views = {view for entry in entries if (view := self._view(entry))}
-        found = await lists.named_lately(unit, views, unit.now - self._fold) if views else {}
+        found = await lists.named_lately(unit, views, unit.now - self.fold) if views else {}
         return {view: set(namings) for view, namings in found.items()}
 
     def _still_named(self, namings: Namings, now: datetime) -> set[AuditSubject]:
         """What need not be named again now, by the conditions of `named_lately`."""
-        since = now - self._fold
+        since = now - self.fold
         return {subject for subject, naming in namings.items() if naming.until > now and naming.at >= since}
 
     def _row(
@@ -348,7 +351,7 @@ class Audit(Service):
             key_version=self._key_version,
             hash=b"",
             again=len(seen) - len(new) or None,
-            named_until=now + self._fold if named is not None and new else None,
+            named_until=now + self.fold if named is not None and new else None,
             seen=tuple(sorted(new, key=lambda each: (each.callback_id, each.department))),
         )
         return chained(row, before, self._keys[self._key_version])

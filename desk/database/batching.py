@@ -19,10 +19,11 @@ A = TypeVar("A")
 
 
 class Batcher(Generic[Q, A]):
-    """Collects requests. `answer` gets up to `MOST` of them in order, and returns a result for each, or raises."""
+    """Collects requests. `answer` gets up to `most` of them in order, and returns a result for each, or raises."""
 
-    def __init__(self, answer: Callable[[Sequence[Q]], Awaitable[Sequence[A]]]) -> None:
+    def __init__(self, answer: Callable[[Sequence[Q]], Awaitable[Sequence[A]]], *, most: int = MOST) -> None:
         self._answer = answer
+        self._most = most
         self._waiting: list[tuple[Q, asyncio.Future[A]]] = []
         self._under_way: asyncio.Task[None] | None = None
 
@@ -44,7 +45,7 @@ class Batcher(Generic[Q, A]):
         self._under_way = asyncio.get_running_loop().create_task(self._next(), context=Context())
 
     async def _next(self) -> None:
-        taken, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+        taken, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
         try:
             answers = await self._answer([question for question, _ in taken])
         except BaseException as error:

@@ -53,6 +53,21 @@ async def test_whole_callback_is_worked_on_by_keyboard_alone(console: Console) -
     assert [each["note"] for each in shown["attempts"]] == ["la igjen beskjed"]
 
 
+async def test_after_an_outcome_its_words_have_the_focus_and_one_key_takes_the_next(console: Console) -> None:
+    first, second = await console.world.rings(1), await console.world.rings(2)
+    page = await console.open("kari")
+    await page.keyboard.press("Alt+n")
+    await expect(page).to_have_url(re.compile(first.id))
+    await expect(page.locator("h1")).to_be_focused()
+    await page.keyboard.press("Alt+u")
+    await expect(page.locator(".tags")).to_contain_text("Haster")
+    await page.keyboard.press("Alt+2")
+    await expect(page.locator("#next-step")).to_contain_text("ringes igjen")
+    await expect(page.locator("#next-step")).to_be_focused()
+    await page.keyboard.press("Alt+n")
+    await expect(page).to_have_url(re.compile(second.id))
+
+
 async def test_forms_that_load_a_whole_page_work_in_a_browser(console: Console) -> None:
     await console.world.services.agents.add(SYSTEM, "demo", Role.AGENT, ["*"])
     await console.world.token("kari")
@@ -150,6 +165,8 @@ async def test_paused_list_stays_as_it_is(console: Console) -> None:
     second = await console.world.rings(2)
     await asyncio.sleep(1.5)  # longer than any change takes to show
     await expect(page.locator(f"#row-{second.id}")).to_have_count(0)
+    await page.locator("#pause").uncheck()
+    await expect(page.locator(f"#rows #row-{second.id}")).to_be_visible()
 
 
 async def test_lost_connection_is_shown_and_what_was_missed_is_caught_up(console: Console) -> None:

@@ -9,6 +9,7 @@ import pytest
 from api.auth.cookies import CSRF_HEADER, SESSION
 from desk.access.actor import SYSTEM
 from desk.accounts.sessions.model import LoginSource, csrf_of
+from desk.audit.actions import AuditAction
 from tests.support.web.live import Served, listening_to, served
 
 pytestmark = pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
@@ -49,3 +50,20 @@ async def test_streams_of_pages_leave_room_for_others(api: Served) -> None:
         async with httpx.AsyncClient(trust_env=False) as client:
             answer = await client.get(f"{api.url}/queue/events", headers={"Cookie": f"{SESSION}={login.token}"})
     assert (answer.status_code, answer.json()["type"]) == (429, "urn:innringing:problem:too-many-streams")
+
+
+async def test_changed_rows_come_with_the_stream_and_are_audited_before(api: Served) -> None:
+    await api.token("kari", "kirurgi")
+    login = await api.world.services.sessions.open(SYSTEM, "kari", source=LoginSource.PASSWORD)
+    async with listening_to(api.url, cookie=login.token, path="/queue/events") as stream:
+        await stream.opened()
+        await api.world.rings(1, department="hjerte")
+        callback = await api.world.rings(2)
+        while (block := await stream.block()) is not None and block.event != "rows":
+            continue
+        assert block is not None
+        sent = [each for each in api.world.witness.heard if each.action is AuditAction.EVENTS_SENT]
+        assert [set(each.callbacks) for each in sent] == [{callback.id}]
+    assert list(block.data["rows"]) == [callback.id]
+    assert f'id="row-{callback.id}"' in block.data["rows"][callback.id]
+    assert "1 venter" in block.data["counts"]

@@ -1,5 +1,6 @@
 """The card of one callback: who, when, what has happened, and everything an agent does with it."""
 
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
 
@@ -50,9 +51,13 @@ Note = Annotated[str, Form(max_length=MOST_NOTE)]
 
 @router.get("")
 @audited(AuditAction.GET_CALLBACK)
-async def card(request: Request, access: PageReader, id: CallbackPath) -> Response:
-    """Show the card."""
-    return await _card(request, access, await access.services.callbacks.lists.get(access.actor, id))
+async def card(request: Request, access: PageReader, id: CallbackPath, dialled: bool = False) -> Response:
+    """Show the card. `dialled`: a dial of the person's has just ended, and may have recorded its outcome by itself."""
+    callback = await access.services.callbacks.lists.get(access.actor, id)
+    last = callback.attempts[-1] if callback.attempts else None
+    if not dialled or callback.status is Status.CLAIMED or last is None or last.agent != access.agent.name:
+        return await _card(request, access, callback)
+    return await _card(request, access, callback, notice=_next_step(access, callback), goes_on=True)
 
 
 @router.get("/version")
@@ -65,9 +70,13 @@ async def version(access: PageReader, id: CallbackPath) -> dict[str, int]:
 @router.get("/dial")
 @audited(AuditAction.GET_DIAL)
 async def dial_state(request: Request, access: PageReader, id: CallbackPath) -> Response:
-    """Return the state of the newest dial, in words."""
+    """Return the state of the newest dial, in words.
+
+    It is read before the callback: one that has ended has left its outcome there.
+    """
+    latest = await _latest(access, id)
     callback = await access.services.callbacks.lists.get(access.actor, id)
-    return render(request, "dial.html", access, callback=callback, **await _dial(access, callback))
+    return render(request, "dial.html", access, callback=callback, **_dial(latest, callback))
 
 
 @router.post("/claim")
@@ -103,7 +112,7 @@ async def attempt(
         outcomes = access.services.callbacks.outcomes
         return await outcomes.record_attempt(access.actor, id, fence, outcome, note=note.strip() or None)
 
-    return await _done(request, access, id, work)
+    return await _done(request, access, id, work, goes_on=True)
 
 
 @router.post("/close")
@@ -255,16 +264,24 @@ async def reveal(request: Request, access: PageWorker, id: CallbackPath) -> Resp
 
 
 async def _done(
-    request: Request, access: PageWorker, id: CallbackId, work: Callable[[], Awaitable[Callback]]
+    request: Request,
+    access: PageWorker,
+    id: CallbackId,
+    work: Callable[[], Awaitable[Callback]],
+    *,
+    goes_on: bool = False,
 ) -> Response:
     """Do the work and show the card with what happens now; a refusal is shown on it too."""
     try:
         changed = await work()
     except DeskError as error:
         return await _refused(request, access, id, error)
-    now = access.services.clock.now()
-    words = what_happens_next(changed, access.services.departments().get(changed.department), now)
-    return await _card(request, access, changed, notice=words)
+    return await _card(request, access, changed, notice=_next_step(access, changed), goes_on=goes_on)
+
+
+def _next_step(access: PageReader, callback: Callback) -> str:
+    department = access.services.departments().get(callback.department)
+    return what_happens_next(callback, department, access.services.clock.now())
 
 
 async def _refused(request: Request, access: PageWorker, id: CallbackId, error: DeskError) -> Response:
@@ -288,12 +305,19 @@ async def _card(
     notice: str | None = None,
     identity: str | None = None,
     draft: str | None = None,
+    goes_on: bool = False,
 ) -> Response:
+    """Render the card. `goes_on`: the person is done with it, so that the next one is offered."""
+    latest, newest = await _with_its_dial(access, callback)
+    if newest.status is not callback.status:  # the dial has recorded its outcome meanwhile
+        notice, goes_on = notice or _next_step(access, newest), True
+    callback = newest
     services, words, now = access.services, words_for(request), access.services.clock.now()
     departments = services.departments()
     history = await services.callbacks.lists.history(access.actor, callback.id)
     promises = await services.ledger.of_callback(access.actor, callback.id)
     others = await services.callbacks.lists.others_of_person(access.actor, callback.id, MOST_OTHERS)
+    may_work = access.agent.scope(Permission.WORK).covers(callback.department)
     broken = sum(each.state is PromiseState.BROKEN for each in promises)
     return render(
         request,
@@ -312,25 +336,37 @@ async def _card(
         others=[each for each in departments.all() if each.slug != callback.department],
         added_phone=_readable_text(callback.added_phone),
         ready_note=_ready_note(access, callback),
-        may_work=access.agent.scope(Permission.WORK).covers(callback.department),
+        may_work=may_work,
+        goes_on=may_work and (goes_on or callback.status in (Status.CLOSED, Status.UNREACHABLE)),
+        once=secrets.token_urlsafe(24),
         alert=in_words(words, error) if error else None,
         notice=notice,
         identity=identity,
         draft=draft,
         leased=moments.clock_time(callback.lease_until) if callback.lease_until else None,
-        **await _dial(access, callback),
+        **_dial(latest, callback),
     )
 
 
-async def _dial(access: PageReader, callback: Callback) -> dict[str, Any]:
-    """The newest dial of a callback that is being worked on."""
-    found: Dial | None = None
-    if callback.status is Status.CLAIMED:
-        try:
-            found = await access.services.dials.latest(SYSTEM.within(access.actor.scope), callback.id)
-        except DialNotFound:
-            found = None
-    current = found if found and found.fence == callback.fence else None
+async def _latest(access: PageReader, id: CallbackId) -> Dial | None:
+    """The newest dial of a callback."""
+    try:
+        return await access.services.dials.latest(SYSTEM.within(access.actor.scope), id)
+    except DialNotFound:
+        return None
+
+
+async def _with_its_dial(access: PageReader, callback: Callback) -> tuple[Dial | None, Callback]:
+    """The newest dial of a callback that is being worked on, and the callback as it is when that dial has ended."""
+    latest = await _latest(access, callback.id) if callback.status is Status.CLAIMED else None
+    if latest is None or latest.state is not DialState.ENDED:
+        return latest, callback
+    return latest, await access.services.callbacks.lists.get(access.actor, callback.id)
+
+
+def _dial(latest: Dial | None, callback: Callback) -> dict[str, Any]:
+    """The dial of a callback that is being worked on."""
+    current = latest if latest and callback.status is Status.CLAIMED and latest.fence == callback.fence else None
     return {"dial": current, "dialling": current is not None and current.state is not DialState.ENDED}
 
 
@@ -338,8 +374,7 @@ def _ready_note(access: PageReader, callback: Callback) -> str | None:
     """The note to paste into the medical record, once the patient was not reached."""
     if callback.status is not Status.UNREACHABLE:
         return None
-    department = access.services.departments().get(callback.department)
-    return what_happens_next(callback, department, access.services.clock.now())
+    return _next_step(access, callback)
 
 
 def _readable_text(e164: str | None) -> str | None:

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from api.console.access import PageReader, PageWatcher, PageWorker
 from api.console.answers import on_to
 from api.console.fields import AnySlug
+from api.console.live_rows import Viewer, rows_after
 from api.console.pages.demo_patient import demo_values
 from api.console.rendering import render, words_for
 from api.console.rows import Row, row_of
@@ -25,6 +26,7 @@ from desk.access.actor import SYSTEM, Actor
 from desk.access.permissions import Permission
 from desk.audit.actions import AuditAction
 from desk.database.unit_of_work import Unit
+from desk.history.model import Change
 from desk.idempotency.answers import Answer
 from desk.inquiries.model import InquiryFilter, Status
 
@@ -136,13 +138,17 @@ async def changed_rows(
 
 
 @router.get("/events")
-@audited(AuditAction.EVENTS, sends=AuditAction.EVENTS_SENT)
+@audited(AuditAction.EVENTS, sends=AuditAction.EVENTS_SENT, sends_rows=True)
 async def events(
+    request: Request,
     access: PageWatcher,
     last_event_id: Annotated[int | None, Header(alias="Last-Event-ID", ge=0, le=MOST)] = None,
     seconds: Annotated[int | None, Query(ge=0, le=3600)] = None,
 ) -> EventStream:
-    """Stream the changes of the person's departments, until `seconds` are over. It does not prolong the session."""
+    """Stream the changes of the person's departments, until `seconds` are over, and the queue's rows that they change.
+
+    It does not prolong the session.
+    """
     actor = access.reading()
 
     async def still() -> bool:
@@ -151,7 +157,18 @@ async def events(
 
     reader, live = EventReader(actor, still, access.credential.name), access.services.live
     await live.open(reader.credential)
-    return EventStream(live, reader, after=last_event_id, seconds=seconds, heartbeat_seconds=HEARTBEAT_SECONDS)
+    words, may_work = words_for(request), access.agent.may(Permission.WORK)
+    works = access.agent.scope(Permission.WORK)
+
+    async def rows(changes: Sequence[Change]) -> bytes:
+        if not await still():
+            return b""  # the page asks for them, and is refused
+        demo_phone = demo_values(access, request)["demo_phone"]
+        return await rows_after(access.services, Viewer(actor, words, may_work, works, demo_phone), changes)
+
+    return EventStream(
+        live, reader, after=last_event_id, seconds=seconds, heartbeat_seconds=HEARTBEAT_SECONDS, beside=rows
+    )
 
 
 @router.post("/next")

@@ -1,6 +1,6 @@
 // Keyboard shortcuts: all with Alt, each may be changed or switched off (WCAG 2.1.4). AltGr, which Norwegian keyboards
 // need for letters, is Ctrl+Alt and fires none.
-const DEFAULTS = { next: "n", ring: "c", note: "m", transfer: "t", search: "s", release: "e", list: "l", outcome: "1", record: "r", listen: "p" };
+const DEFAULTS = { next: "n", ring: "c", note: "m", transfer: "t", urgent: "u", search: "s", release: "e", list: "l", outcome: "1", record: "r", listen: "p" };
 const STORE = "innringing-keys";
 
 // In cookies, because log-out clears everything else that a browser stores.

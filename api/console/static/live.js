@@ -1,16 +1,21 @@
 // What changes at the desk shows here within a second. One stream per browser: the tab that holds the lock reads it and
-// passes it on, since a browser opens only six connections to a host.
+// passes it on, since a browser opens only six connections to a host. The stream brings the queue's changed rows with
+// it; a page that shows others collects what has changed and asks for those rows together.
 const tabs = new BroadcastChannel("innringing-live");
 const COLLECT_MS = 100;
 // These replace htmx's own. Without the last, a log-in that has ended would be answered by its page, in place of the list.
 const HEADERS = { "X-Repaint": "1", Accept: "text/html", "HX-Request": "true" };
+const AGAIN_MS = 2000;
+const TICK_MS = 60_000;
+const MOST = 200;
 let changed = new Map();
 let timer = null;
+let painting = false;
 let arrived = new Set();
 let stream = null;
 let lost = null;
 let asked = "";
-let rowsCame = false;
+let polling = null;
 
 tabs.onmessage = ({ data }) => receive(data);
 
@@ -25,6 +30,7 @@ function open() {
     if (stream.readyState === EventSource.CLOSED) setTimeout(open, 5000);
   };
   stream.addEventListener("reset", () => pass({ kind: "reset" }));
+  stream.addEventListener("rows", (event) => pass({ kind: "rows", ...JSON.parse(event.data) }));
   stream.onmessage = (event) => {
     pass({ kind: "change", change: JSON.parse(event.data) });
   };
@@ -35,7 +41,8 @@ function pass(message) {
   receive(message);
 }
 
-function receive({ kind, change }) {
+function receive(message) {
+  const { kind, change } = message;
   const notice = document.getElementById("connection");
   if (kind === "open") {
     clearTimeout(lost);
@@ -46,6 +53,8 @@ function receive({ kind, change }) {
     lost ??= setTimeout(() => (notice.hidden = false), 1500);
   } else if (kind === "reset") {
     catchUp();
+  } else if (kind === "rows") {
+    takeRows(message);
   } else if (change.callback) {
     changed.set(change.callback, change);
     timer ??= setTimeout(show, COLLECT_MS);
@@ -56,42 +65,108 @@ export function follow(again = false) {
   arrived = new Set();
   if (again && stream?.readyState === EventSource.CLOSED) open();
   const polls = document.querySelector("[data-polls]");
-  if (polls) setTimeout(() => poll(polls), 1000);
+  clearTimeout(polling);
+  if (polls) polling = setTimeout(() => poll(polls), 1000);
 }
 
-function poll(element) {
+async function poll(element) {
   if (!element.isConnected) return;
-  repaint(element.dataset.polls, `#${element.id}`, "outerHTML").then(() => {
-    const still = document.querySelector("[data-polls]");
-    if (still) setTimeout(() => poll(still), 1000);
-    else if (document.getElementById("card")) checkCard();
-  });
+  await repaint(element.dataset.polls, `#${element.id}`, "outerHTML");
+  const still = document.querySelector("[data-polls]");
+  clearTimeout(polling);
+  if (still) polling = setTimeout(() => poll(still), 1000);
+  else if (document.getElementById("card")) dialEnded();
 }
 
-function repaint(address, target, swap) {
-  return htmx.ajax("GET", address, { target, swap, push: "false", request: { headers: HEADERS } });
+function repaint(address, target, swap, select) {
+  return htmx.ajax("GET", address, { target, swap, select, push: "false", request: { headers: HEADERS } });
 }
 
+// One at a time: an older answer must not come after a newer one.
 async function show() {
-  timer = null;
-  const ids = [...changed.keys()];
+  if (painting) {
+    timer = setTimeout(show, COLLECT_MS);
+    return;
+  }
+  painting = true;
   const changes = changed;
   changed = new Map();
-  const card = document.querySelector('[data-live="card"]');
-  if (card) cardChanged(card, changes.get(card.dataset.id));
+  let shown = false;
+  try {
+    const card = document.querySelector('[data-live="card"]');
+    if (card) cardChanged(card, changes.get(card.dataset.id));
+    shown = document.querySelector('[data-live="desk"]') ? await showFacts() : await showRows([...changes.keys()]);
+  } finally {
+    if (!shown) for (const [id, change] of changes) if (!changed.has(id)) changed.set(id, change);
+    painting = false;
+    timer = changed.size ? setTimeout(show, shown ? COLLECT_MS : AGAIN_MS) : null;
+  }
+}
+
+// The leader's figures are put in their places: the forms between them are not touched.
+async function showFacts() {
+  await repaint("/desk", "#changed", "innerHTML", "[data-facts]");
+  const found = [...document.querySelectorAll("#changed [data-facts]")];
+  for (const facts of found) {
+    const old = document.querySelector(`[data-live="desk"] .cards [data-facts="${facts.dataset.facts}"]`);
+    if (old) replace(old, facts);
+  }
+  return found.length > 0 || !document.querySelector('[data-live="desk"]');
+}
+
+// Whether the page has the rows now, or needs none.
+async function showRows(ids) {
   const list = document.querySelector("[data-rows]");
-  if (!list || document.getElementById("pause")?.checked) return;
-  const [path, own] = list.dataset.rows.split("?");
-  const query = new URLSearchParams(own ?? location.search);
+  if (!list || !ids.length || isPaused()) return true;
+  const query = queryOf(list);
+  for (const id of ids.slice(0, MOST)) query.append("id", id);
+  await repaint(`${list.dataset.rows.split("?")[0]}?${query}`, "#changed", "innerHTML");
+  if (document.querySelector("[data-rows]")?.dataset.rows !== list.dataset.rows) return true; // the person has gone on to another page
+  if (!document.querySelector("#changed #counts")) return false; // refused, or the network is away: nothing is known of the rows
+  merge(ids.slice(0, MOST));
+  for (const id of ids.slice(MOST)) changed.set(id, {});
+  return true;
+}
+
+// The rows that came with the stream, on a queue whose choice the browser can judge. Others ask.
+async function takeRows({ lang, rows, counts }) {
+  const list = document.querySelector('[data-live="queue"]');
+  if (!list || painting || isPaused() || lang !== document.documentElement.lang) return;
+  const query = queryOf(list);
+  if (query.get("text") || ["risk", "suspected", "closed"].includes(query.get("show"))) return;
+  const ids = Object.keys(rows);
+  for (const id of ids) changed.delete(id);
+  painting = true;
+  try {
+    await htmx.swap({ sourceElement: document.body, target: "#changed", swap: "innerHTML", text: `<table><tbody>${Object.values(rows).join("")}</tbody></table>${counts}` });
+    for (const row of document.querySelectorAll("#changed [data-id]")) if (!belongs(row.dataset, query)) row.remove();
+    for (const field of document.querySelectorAll('#changed input[name="csrf"]')) field.value = document.querySelector('meta[name="csrf"]').content;
+    if (document.querySelector('[data-live="queue"]') === list) merge(ids);
+  } finally {
+    painting = false;
+  }
+}
+
+function belongs({ status, department, topic, mine }, query) {
+  const show = query.get("show");
+  const wanted = query.get("topic") ?? "any";
+  if (status === "closed" || (query.get("department") && query.get("department") !== department)) return false;
+  if (show && (show === "mine" ? mine === undefined : status !== show)) return false;
+  return wanted === "any" || (wanted === "none" ? topic === "" : wanted === `-${topic}`);
+}
+
+function queryOf(list) {
+  const query = new URLSearchParams(list.dataset.rows.split("?")[1] ?? location.search);
   for (const name of ["cursor", "empty", "sent"]) query.delete(name);
-  for (const id of ids.slice(0, 200)) query.append("id", id);
-  rowsCame = false;
-  await repaint(`${path}?${query}`, "#changed", "innerHTML");
-  if (rowsCame && document.querySelector("[data-rows]")?.dataset.rows === list.dataset.rows) merge(ids); // the person may have gone on to another page
+  return query;
+}
+
+function isPaused() {
+  return document.getElementById("pause")?.checked ?? false;
 }
 
 function cardChanged(card, change) {
-  if (change && change.version !== null && change.version > Number(card.dataset.version)) document.getElementById("newer").hidden = false;
+  if (change && change.version != null && change.version > Number(card.dataset.version)) document.getElementById("newer").hidden = false;
 }
 
 // A row is changed where it stands. A new one, or one that has gone, moves the others: only when no one is pointing there.
@@ -105,18 +180,29 @@ function merge(ids) {
     const row = found.get(id);
     if (old && row) {
       if (Number(row.dataset.version) < Number(old.dataset.version)) continue;
-      if (row.dataset.group !== old.dataset.group) arrived.add(id); // its place on the board is another one
+      const moves = row.dataset.group !== old.dataset.group || row.dataset.order !== old.dataset.order;
       replace(old, row);
+      if (moves && (busy || !row.dataset.order)) arrived.add(id); // its place is another one
+      else if (moves) putInPlace(row);
     } else if (old) {
       if (busy) old.dataset.gone = "";
       else old.remove();
     } else if (row) {
-      arrived.add(id);
+      if (busy || !row.dataset.order || document.getElementById("empty")) arrived.add(id);
+      else putInPlace(row);
       if (row.dataset.urgent !== undefined) announce(row);
     }
   }
   document.getElementById("changed").replaceChildren();
-  offer(busy);
+  const isEmpty = !document.querySelector("#rows [data-id]") && !document.getElementById("empty");
+  if (!busy && (arrived.size || isEmpty)) refresh();
+  else if (arrived.size) offerWith(arrived.size === 1 ? "one" : "other", arrived.size);
+}
+
+// In the order in which rows are claimed, which the server has written on each.
+function putInPlace(row) {
+  const next = [...document.querySelectorAll("#rows [data-order]")].find((each) => each !== row && each.dataset.order > row.dataset.order);
+  document.getElementById("rows").insertBefore(row, next ?? null);
 }
 
 function replace(old, row) {
@@ -133,12 +219,6 @@ function isBusy() {
   return Boolean(rows) && (rows.matches(":hover") || rows.contains(document.activeElement) || rows.querySelector("#rows input:checked") !== null);
 }
 
-function offer(busy) {
-  if (!arrived.size) return;
-  if (!busy) refresh();
-  else offerWith((arrived.size === 1 ? "one" : "other"), arrived.size);
-}
-
 function offerWith(words, n) {
   const button = document.getElementById("show-new");
   button.textContent = button.dataset[words].replace("{n}", n);
@@ -147,7 +227,7 @@ function offerWith(words, n) {
 
 // A stream begins with the next change. What happened between the page and the stream is read from the list.
 function catchUp() {
-  if (document.getElementById("pause")?.checked) return;
+  if (isPaused()) return;
   if (isBusy()) offerWith("some", 0);
   else refresh();
 }
@@ -160,10 +240,19 @@ document.addEventListener("click", (event) => {
   if (event.target.id === "show-new") refresh();
 });
 
-// Rows that a refused request did not bring have not gone.
-document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
-  if ((ctx.target?.id ?? ctx.target) === "changed") rowsCame = true;
+// What happened while the list was paused.
+document.addEventListener("change", (event) => {
+  if (event.target.id === "pause" && !event.target.checked) refresh();
 });
+
+// «For 3 minutter siden» and «Haster snart» change by themselves.
+function tick() {
+  if (document.hidden) return;
+  for (const row of document.querySelectorAll("#rows [data-id]")) if (!changed.has(row.dataset.id)) changed.set(row.dataset.id, {});
+  if (document.querySelector("[data-live]:not([data-live='card'])")) timer ??= setTimeout(show, COLLECT_MS);
+}
+setInterval(tick, TICK_MS);
+document.addEventListener("visibilitychange", tick);
 
 // A list that arrives after the person has gone on to another page must not replace that page.
 document.addEventListener("htmx:before:swap", (event) => {
@@ -173,11 +262,33 @@ document.addEventListener("htmx:before:swap", (event) => {
 });
 
 function refresh() {
+  const kind = document.querySelector("[data-live]")?.dataset.live;
+  if (kind === "desk") showFacts();
+  else if (kind && kind !== "card") renewPage(location.pathname + location.search);
+  if (kind === "card") checkCard();
+}
+
+// What had the focus has it again, also where the morph has put another element in its place.
+async function renewPage(address) {
   arrived = new Set();
   asked = location.href;
-  const kind = document.querySelector("[data-live]")?.dataset.live;
-  if (kind && kind !== "card") htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerMorph", push: "false", request: { headers: HEADERS } });
-  if (kind === "card") checkCard();
+  const here = document.activeElement;
+  const place = here.id ? `#${CSS.escape(here.id)}` : here.name && `[name="${here.name}"][value="${CSS.escape(here.value)}"]`;
+  await htmx.ajax("GET", address, { target: "#main", select: "#main", swap: "outerMorph", push: "false", request: { headers: HEADERS } });
+  if (place && document.activeElement === document.body) document.querySelector(`#main ${place}`)?.focus({ preventScroll: true });
+}
+
+// A dial that recorded its outcome by itself: the card says what happens now, unless something is being written on it.
+async function dialEnded() {
+  const claimed = document.querySelector('#dial [data-action="ring"]');
+  const writes = [...document.querySelectorAll("#card textarea, #card input:not([type=hidden])")].some((field) => field.value !== field.defaultValue);
+  if (claimed || writes) return checkCard();
+  await renewPage(`${location.pathname}?dialled=true`);
+  const step = document.getElementById("next-step");
+  if (step && (document.activeElement === document.body || document.activeElement.id === "main")) {
+    step.tabIndex = -1;
+    step.focus({ preventScroll: true });
+  }
 }
 
 async function checkCard() {

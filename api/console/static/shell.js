@@ -31,22 +31,29 @@ document.addEventListener("htmx:before:request", (event) => {
 
 // A note that is being written survives every other action on its card.
 let kept = null;
-document.addEventListener("htmx:after:swap", () => {
+document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+  const target = ctx.target?.id ?? String(ctx.target).replace("#", "");
+  if (ctx.request) document.getElementById("connection").hidden = true;
+  if (target === "changed" || target === "dial") return; // a part of the same page
   const draft = kept && document.getElementById(kept.id);
   if (draft && kept.text !== kept.was && draft.value === kept.was) draft.value = kept.text;
   kept = null;
   marked();
-  document.getElementById("connection").hidden = true;
+  if (!ctx.request?.headers["X-Repaint"]) requestAnimationFrame(goToHeading);
 });
 
-document.addEventListener("htmx:after:history:update", () => {
+// A new page is read from its heading, or from what has just happened. The morph takes the focus from a heading that was there before.
+function goToHeading() {
   const main = document.getElementById("main");
+  const heading = main.querySelector('[role="alert"]:not(:empty), #next-step, [autofocus], h1');
+  if (!heading || (main.contains(document.activeElement) && document.activeElement !== main)) return;
+  if (!heading.matches("[autofocus]")) heading.tabIndex = -1;
+  heading.focus({ preventScroll: true });
+}
+
+document.addEventListener("htmx:after:history:update", () => {
   marked();
-  const heading = main.querySelector('[role="alert"], #next-step, [autofocus], h1');
-  if (heading && !main.contains(document.activeElement)) {
-    if (!heading.matches("[autofocus]")) heading.tabIndex = -1;
-    heading.focus({ preventScroll: true });
-  }
+  goToHeading();
   window.scrollTo(0, 0);
 });
 

@@ -9,7 +9,7 @@ resumed, so the reader could not be cut off (`test_reader_that_does_not_read_is_
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from functools import lru_cache
 
@@ -50,7 +50,9 @@ class EventStream(Response):
         after: int | None,
         seconds: float | None = None,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
+        beside: Callable[[Sequence[Change]], Awaitable[bytes]] | None = None,
     ) -> None:
+        """`beside`: what is sent with changes, right after them, as whole events."""
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._live = live
@@ -59,6 +61,7 @@ class EventStream(Response):
         self._position = live.position
         self._seconds = seconds
         self._heartbeat_seconds = heartbeat_seconds
+        self._beside = beside
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Write until the client leaves, the reader is ended or the time is up; for HEAD nothing but the headers."""
@@ -118,8 +121,9 @@ class EventStream(Response):
             for change in changes:
                 if change.callback_id:
                     self._reader.actor.saw(change.callback_id, change.department)
+            beside = await self._beside(changes) if changes and self._beside else b""
             # An empty buffer means that the reader has everything up to the position.
-            yield b"".join(map(event, changes)) if changes else heartbeat(self._live.position)
+            yield b"".join(map(event, changes)) + beside if changes else heartbeat(self._live.position)
 
 
 async def _disconnected(receive: Receive) -> None:

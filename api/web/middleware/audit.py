@@ -8,6 +8,7 @@ is read. An answer whose row can't be written is not sent: 503.
 """
 
 import time
+from collections.abc import Collection
 from typing import Final
 
 import structlog
@@ -59,7 +60,7 @@ class _Sent:
     """What a stream or websocket sends after its opening.
 
     The callbacks it names are written together, soon after or at its end, because the same few change again and again.
-    An identity number is written before it is sent.
+    An identity number is written before it is sent, and so is a callback of which more than the id is sent.
     """
 
     def __init__(self, rows: AuditRows, rule: AuditRule, trail: Trail) -> None:
@@ -68,6 +69,7 @@ class _Sent:
         self._trail = trail
         self._unwritten: set[str] = set()
         self._written_at = time.monotonic()
+        self._named: dict[str, float] = {}
 
     async def before(self) -> None:
         """Record what the next message shows. Raises StorageUnavailable: then it must not be sent."""
@@ -75,9 +77,20 @@ class _Sent:
         if numbers:
             await self._rows.write_sent(self._rule, callbacks, numbers)
             return
+        if self._rule.sends_rows:
+            await self._name(callbacks)
+            return
         self._unwritten |= callbacks
         if len(self._unwritten) >= MOST_UNWRITTEN or time.monotonic() - self._written_at >= UNWRITTEN_SECONDS:
             await self.write()
+
+    async def _name(self, callbacks: Collection[str]) -> None:
+        """Write those that this stream has not named lately. Raises StorageUnavailable."""
+        now = time.monotonic()
+        since = now - self._rows.fold.total_seconds()
+        if new := [id for id in callbacks if self._named.get(id, since) <= since]:
+            await self._rows.write_sent(self._rule, new)
+            self._named = {id: at for id, at in self._named.items() if at > since} | dict.fromkeys(new, now)
 
     async def write(self, *, last: bool = False) -> None:
         """Write what is unwritten. While the database is away it is kept for later; nothing new happens meanwhile."""

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -81,6 +82,11 @@ class AuditRows:
         action = rule.sends or rule.action
         assert action is not None
         await self._audit.record_shown(self._entry(action, callbacks, 200), numbers)
+
+    @property
+    def fold(self) -> timedelta:
+        """How long a callback in a list is not named again."""
+        return self._audit.fold
 
     def _entry(self, action: AuditAction, callbacks: Collection[str], status: int) -> AuditEntry:
         """What every row of the request says."""
