@@ -28,7 +28,7 @@ MOST_ROWS: Final = 20
 
 @dataclass(frozen=True)
 class Viewer:
-    """Who looks at a queue page. `works`: where the person may work, whose incomplete calls are counted."""
+    """A person with a queue page open. `works`: where the person may work, whose incomplete calls are counted."""
 
     actor: Actor
     words: Wording

@@ -13,6 +13,7 @@ import tempfile
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from desk.paths import ROOT
 from tests.support.machine.mistaken import Row, Trial
@@ -31,7 +32,7 @@ async def measure(part: str, every: int) -> list[Row]:
         folder = Path(made)
         live = Path(shutil.copytree(ROOT / "dialplan", folder / "live"))
         prompts = Path(shutil.copytree(ROOT / "prompts", folder / "prompts"))
-        files = {"departments_file": live / "departments.toml", "access_file": live / "access.toml"}
+        files: dict[str, Any] = {"departments_file": live / "departments.toml", "access_file": live / "access.toml"}
         with running_system(folder, **files, prompts_dir=prompts) as system, ExitStack() as started:
             started.callback(system.start_standby().stop)
             trial = Trial(system, live, folder)

@@ -17,7 +17,7 @@ class RecentReads:
         self._reads: OrderedDict[Hashable, asyncio.Task[Any]] = OrderedDict()
 
     async def get(self, key: Hashable, work: Callable[[], Awaitable[A]]) -> A:
-        """Return the result of `work` for that key, whoever asked first. Raises what it raised, and forgets that."""
+        """Return the result of `work` for that key; only the first one to ask runs it. Raises what it raised."""
 
         async def run() -> A:
             return await work()

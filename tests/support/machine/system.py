@@ -64,9 +64,15 @@ class Program:
 class System:
     """A complete system for patients and agents, in one folder. Use as a context manager."""
 
-    def __init__(self, settings: Settings, *, extra: Mapping[str, str] | None = None) -> None:
-        """`extra`: lines that are added to Asterisk's files, by their names."""
+    def __init__(
+        self, settings: Settings, *, interpreter: Sequence[str] = COMMAND, extra: Mapping[str, str] | None = None
+    ) -> None:
+        """`interpreter`: another command that starts `innringing`, for its programs.
+
+        `extra`: lines that are added to Asterisk's files, by their names.
+        """
         self.settings = settings
+        self.interpreter = interpreter
         self.folder = settings.files.var
         self._extra = extra
         self._running = contextlib.ExitStack()
@@ -88,10 +94,10 @@ class System:
     def __exit__(self, *_: object) -> None:
         self._running.close()
 
-    def start(self, command: str, interpreter: Sequence[str] = COMMAND) -> Program:
+    def start(self, command: str, interpreter: Sequence[str] | None = None) -> Program:
         """Start one of our programs with this system's settings."""
         said = self.folder / f"{command}.said"
-        return Program(command, variables(self.settings), said, interpreter=interpreter)
+        return Program(command, variables(self.settings), said, interpreter=interpreter or self.interpreter)
 
     def start_standby(self) -> Program:
         """Start a standby beside the phone door, and wait until it listens. The caller stops it."""
@@ -99,7 +105,7 @@ class System:
         until(self._standby_listens, standby)
         return standby
 
-    def restart_ivr(self, interpreter: Sequence[str] = COMMAND) -> None:
+    def restart_ivr(self, interpreter: Sequence[str] | None = None) -> None:
         """`interpreter`: another command that starts `innringing`."""
         self.ivr = self.start("ivr", interpreter)
         self.until_ivr_is_in_asterisk()
@@ -147,9 +153,9 @@ class System:
 
 
 @contextlib.contextmanager
-def running_system(folder: Path, **given: object) -> Iterator[System]:
+def running_system(folder: Path, *, interpreter: Sequence[str] = COMMAND, **given: object) -> Iterator[System]:
     """A system with its files in `folder`; `given` are settings."""
-    with System(machine_settings(folder, **given)) as system:
+    with System(machine_settings(folder, **given), interpreter=interpreter) as system:
         yield system
 
 

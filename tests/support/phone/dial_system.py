@@ -6,7 +6,7 @@ import json
 import re
 import socket
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from desk.wire import open_database
 from ops.softphone.phone import Phone
 from ops.softphone.phone_call import PhoneCall
 from tests.support.machine.servers import free_port
-from tests.support.machine.system import System, running_system
+from tests.support.machine.system import COMMAND, System, running_system
 
 PATIENCE = 90.0  # seconds; a limit against hanging, not a measure
 DEPARTMENTS = """
@@ -107,14 +107,18 @@ class Exchange:
 
 
 @contextmanager
-def running_exchange(folder: Path, **given: object) -> Iterator[Exchange]:
+def running_exchange(
+    folder: Path, *, departments: str = DEPARTMENTS, interpreter: Sequence[str] = COMMAND, **given: object
+) -> Iterator[Exchange]:
+    """The system with a patient's phone behind its trunk. `given` are settings, `interpreter` starts its programs."""
     file = folder / "departments.toml"
-    file.write_text(DEPARTMENTS, encoding="utf-8")
+    file.write_text(departments, encoding="utf-8")
     patient_port = free_port(socket.SOCK_DGRAM)
     # no phone answers at the trunk until a patient does
     limits = {"agent_rings": 7, "patient_rings": 7, "trunk_qualify": 0}
     trunk = {} if "sip_proxy" in given else {"trunk": f"127.0.0.1:{patient_port}"}
-    with running_system(folder, departments_file=file, **{**limits, **trunk, **given}) as system:
+    settings: dict[str, Any] = {"departments_file": file, **limits, **trunk, **given}
+    with running_system(folder, interpreter=interpreter, **settings) as system:
         yield Exchange(system, patient_port)
 
 

@@ -1,6 +1,7 @@
 """The api as a separate process, as an operator starts it."""
 
 import asyncio
+import signal
 import socket
 import ssl
 import subprocess
@@ -65,10 +66,12 @@ def running_api(
     trust: ssl.SSLContext | None = None,
     command: Sequence[str] = API,
     log: str = "api.log",
+    ends_by: signal.Signals = signal.SIGTERM,
 ) -> Iterator[ApiProcess]:
     """Start it, wait until it answers, and stop it by SIGTERM, after which it must exit with 0.
 
-    `trust`: the trusted authorities, where it serves TLS itself. `log`: a file in its folder.
+    `trust`: the trusted authorities, where it serves TLS itself. `log`: a file in its folder. `ends_by`: SIGKILL, as a
+    crash would.
     """
     var_dir = Path(variables["INNRINGING_VAR_DIR"])
     url = f"{'https' if trust else 'http'}://127.0.0.1:{variables['INNRINGING_API_PORT']}"
@@ -80,8 +83,8 @@ def running_api(
     try:
         _wait_until_it_answers(url, child, file, trust)
         yield ApiProcess(url, (var_dir / "demo-token").read_text().strip(), child.pid, file)
-        child.terminate()
-        assert child.wait(STOP_SECONDS) == 0, file.read_text()
+        child.send_signal(ends_by)
+        assert child.wait(STOP_SECONDS) == (0 if ends_by is signal.SIGTERM else -ends_by), file.read_text()
     finally:
         child.kill()
         child.wait()
