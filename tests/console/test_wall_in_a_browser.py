@@ -39,6 +39,7 @@ async def screen(console: Console, *departments: str, **context: Any) -> Page:
     await page.locator("#token").fill(secret)
     await page.locator("main button").click()
     await expect(page.locator("#board")).to_be_visible()
+    await page.wait_for_load_state()  # its style sheets too
     assert secret not in page.url
     (kept,) = await profile.cookies()
     assert (kept["name"], kept["httpOnly"], kept["sameSite"]) == (WALL, True, "Strict")
