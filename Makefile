@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Test processes side by side: more than two cores can do, since tests wait for sounds and servers more than they count.
-PROCESSES ?= 4
+PROCESSES ?= 3
 BY_CHANCE := $(addprefix tests/integration/test_,api_schema.py canaries.py callback_life.py one_claim_rule.py any_conversation.py tallies.py) \
 	tests/acceptance/test_claim_rest_race.py
 export INNRINGING_ENVIRONMENT ?= demo

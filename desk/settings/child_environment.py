@@ -2,7 +2,8 @@
 
 import os
 
-KEPT = frozenset({"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR"})
+KEPT = frozenset({"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEST_PROCESS"})
+"""TEST_PROCESS is how a test run that is interrupted finds what it started."""
 
 
 def child_environment(**more: str) -> dict[str, str]:

@@ -23,10 +23,12 @@ server.accept()
 """
 TEST = """\
 import os, subprocess, sys, time
+from desk.settings.child_environment import child_environment
 
 def test_with_a_server(tmp_path_factory):
     child = subprocess.Popen(
-        [sys.executable, {server!r}], stdout=subprocess.PIPE, start_new_session=True, cwd={folder!r}
+        [sys.executable, {server!r}], stdout=subprocess.PIPE, start_new_session=True, cwd={folder!r},
+        env=child_environment(),  # as Asterisk and PostgreSQL are started
     )
     child.stdout.readline()
     with open({noted!r} + ".new", "w") as file:
