@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, Field
 
-from api.schemas.fields import Body, WholeNumber
+from api.schemas.fields import WHOLE, Body
 from desk.audit.audit import AuditOutcome
 from desk.audit.extract import ExtractLine
 from desk.audit.repository import AuditRow
@@ -80,7 +80,7 @@ class ExtractIn(Body):
     identity: Annotated[str, Field(pattern="^[0-9]{11}$", description="National identity number.")]
     format: Form = Form.JSON
     cursor: Annotated[str, Field(max_length=500)] | None = None
-    limit: Annotated[WholeNumber, Field(ge=1, le=MOST_LINES)] = MOST_LINES
+    limit: Annotated[int, Field(ge=1, le=MOST_LINES), WHOLE] = MOST_LINES
 
 
 class ExtractLineOut(BaseModel):

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from api.schemas.fields import MAX_LIMIT, Body, Fence, Moment, Note, Slug, WholeNumber
+from api.schemas.fields import MAX_LIMIT, WHOLE, Body, Fence, Moment, Note, Slug
 from desk.callbacks.model import Attempt, AttemptOutcome, Callback
 from desk.database.pages import Page
 from desk.inquiries.model import ClosedReason, Priority, Status
@@ -176,7 +176,7 @@ class FullPatientOut(BaseModel):
 
 class ClaimIn(Body):
     department: Slug
-    limit: Annotated[WholeNumber, Field(ge=1, le=MAX_LIMIT)] = 1
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), WHOLE] = 1
     due_before: Moment | None = Field(
         default=None, description="Only callbacks promised by this time: claim a round by the time it starts."
     )

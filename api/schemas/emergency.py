@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from api.schemas.fields import Body, Slug, WholeNumber
+from api.schemas.fields import WHOLE, Body, Slug
 from api.web.text import PLAIN_TEXT
 from api.web.text import reason as refusal
 from desk.accounts.emergency_access import EmergencyRow
@@ -35,7 +35,7 @@ class EmergencyIn(Body):
             examples=["Kirurgi har ingen på vakt, og pasienten er på vei inn"],
         ),
     ]
-    minutes: Annotated[WholeNumber, Field(ge=1, le=60)] = 15
+    minutes: Annotated[int, Field(ge=1, le=60), WHOLE] = 15
 
 
 class EmergencyOut(BaseModel):

@@ -9,12 +9,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    Strict,
     StringConstraints,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from api.web.text import PLAIN_TEXT, reason
 from desk.ids import CallbackId
@@ -34,9 +34,18 @@ Note = Annotated[
     ),
 ]
 Slug = Annotated[str, Field(max_length=64, pattern=SLUG, description="Slug of a department, as in GET /departments.")]
-WholeNumber = Annotated[int, Strict()]
-"""A number in a body, as the document says: `true` and `"1"` are none."""
-Fence = Annotated[WholeNumber, Field(ge=0, le=BIGGEST_FENCE, description="The `fence` returned with your claim.")]
+
+
+def _is_number(value: object) -> object:
+    if isinstance(value, bool | str):
+        raise PydanticCustomError("int_type", "Input should be a valid integer")
+    return value
+
+
+WHOLE: Final = BeforeValidator(_is_number)
+"""A number in a body, as the document says: `true` and `"1"` are none, `1.0` is one. It stands after the limits, which
+would be lost to the document otherwise."""
+Fence = Annotated[int, Field(ge=0, le=BIGGEST_FENCE, description="The `fence` returned with your claim."), WHOLE]
 
 
 class Body(BaseModel):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field
 
-from api.schemas.fields import Body, Slug, WholeNumber
+from api.schemas.fields import WHOLE, Body, Slug
 from desk.access.permissions import Permission
 from desk.accounts.tokens.management import LONGEST
 from desk.accounts.tokens.model import NewToken, Token, TokenScope
@@ -42,12 +42,13 @@ class TokenIn(Body):
         ),
     ] = None
     days: Annotated[
-        WholeNumber | None,
+        int | None,
         Field(
             ge=1,
             le=LONGEST.days,
             description="Lifetime in days. By default 90, or the rest of the lifetime of the token you use.",
         ),
+        WHOLE,
     ] = None
 
     @property

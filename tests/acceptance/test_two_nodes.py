@@ -15,7 +15,7 @@ from ops.softphone.errors import SipRefusal
 from ops.softphone.phone import Phone
 from tests.support.machine.system import until
 from tests.support.machine.systems import create_database
-from tests.support.machine.two_nodes import PROXY, SPARE, Nodes, two_nodes
+from tests.support.machine.two_nodes import PROXY, SPARE, Nodes, await_proxy, two_nodes
 from tests.support.phone.callers import Caller
 from tests.support.phone.dial_system import PATIENCE, Case, called, soon
 from tests.support.synthetic import synthetic_identity
@@ -107,17 +107,21 @@ async def test_second_proxy_takes_over_from_a_dead_one(nodes: Nodes) -> None:
         shown = [each.system.asterisk.console("pjsip show contacts") for each in (nodes.one, nodes.two)]
         return all(re.search(rf"trunk/sip:{re.escape(PROXY)}:\S+ +\S+ +Unavail", each) for each in shown)
 
-    async with (
-        nodes.telephone_company(SPARE) as company,
-        nodes.agents_phone(SPARE) as desk_phone,
-        nodes.one.agent() as agent,
-    ):
-        served = await ring_in(nodes, company, 770)
-        assert split(nodes) == HALVES
-        await asyncio.gather(*(each.hangs_up() for each in served.values()))
-        await desk_phone.register()
-        await asyncio.to_thread(until, all_know)
-        await talk(await Case.claimed(agent, "+4768050138"), desk_phone, company)
+    with nodes.spare:
+        async with (
+            nodes.telephone_company(SPARE) as company,
+            nodes.agents_phone(SPARE) as desk_phone,
+            nodes.one.agent() as agent,
+        ):
+            served = await ring_in(nodes, company, 770)
+            assert split(nodes) == HALVES
+            await asyncio.gather(*(each.hangs_up() for each in served.values()))
+            await desk_phone.register()
+            await asyncio.to_thread(until, all_know)
+            await asyncio.gather(
+                *(asyncio.to_thread(await_proxy, each.system, SPARE) for each in (nodes.one, nodes.two))
+            )
+            await talk(await Case.claimed(agent, "+4768050138"), desk_phone, company)
 
 
 async def ring_in(nodes: Nodes, company: Phone, first: int) -> dict[str, Caller]:

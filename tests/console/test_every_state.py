@@ -275,7 +275,7 @@ async def test_pages_of_leaders_auditors_and_operators(states: States) -> None:
     await alf.goto("/audit")
     await alf.locator("#identity").fill(synthetic_identity(1))
     await alf.locator("button[value=page]").click()
-    await expect(alf.locator("table")).to_be_visible()
+    await expect(alf.locator("#main table")).to_be_visible()
     await states.check(alf, "extract")
     await alf.goto("/audit")
     await alf.locator('form[action="/audit/verify"] button').click()

@@ -153,6 +153,11 @@ async def test_number_or_truth_of_a_body_is_not_read_from_another_type(world: Wo
     assert tried > 20
 
 
+async def test_whole_number_may_have_a_point(world: World) -> None:
+    answer = await world.as_("kari", "POST", "/callbacks/claim", json={"department": "kirurgi", "limit": 1.0})
+    assert answer.status_code == 200
+
+
 async def test_every_wrong_query_value_is_named_with_a_reason(world: World, anyone: Anyone) -> None:
     for operation, description in operations(world):
         for parameter in description.get("parameters", []):

@@ -359,7 +359,7 @@ async def said(sent: asyncio.Queue[bytes], beginning: bytes) -> bytes:
 async def test_lease_that_runs_out_ends_without_a_request_and_is_in_the_feed(
     api: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.app.LEASE_CHECK_SECONDS", 0.05)
+    monkeypatch.setattr("api.upkeep.LEASE_CHECK_SECONDS", 0.05)
     callback = await api.world.rings(1)
     await api.world.post("/callbacks/claim", {"department": "kirurgi"})
     async with listening_to(api.url, await api.token()) as stream, background_work(api.world.services):

@@ -261,10 +261,13 @@ document.addEventListener("htmx:before:swap", (event) => {
   if (late) event.preventDefault();
 });
 
+// A page that says why a form was refused is at the form's address, and stays until the person goes on.
+const PAGES = { queue: "/queue", board: "/monday" };
+
 function refresh() {
   const kind = document.querySelector("[data-live]")?.dataset.live;
   if (kind === "desk") showFacts();
-  else if (kind && kind !== "card") renewPage(location.pathname + location.search);
+  else if (PAGES[kind] === location.pathname) renewPage(location.pathname + location.search);
   if (kind === "card") checkCard();
 }
 

@@ -51,6 +51,22 @@ function goToHeading() {
   heading.focus({ preventScroll: true });
 }
 
+// Whatever took away what had the focus: the keyboard goes on there again, or from the heading, never from nowhere.
+let last = "";
+document.addEventListener("pointerdown", () => { last = ""; }, true);
+document.addEventListener("focusin", ({ target }) => {
+  if (!target.closest("#main")) last = "";
+  else if (target.id) last = `#${CSS.escape(target.id)}`;
+  else last = target.name ? `#main [name="${target.name}"][value="${CSS.escape(target.value)}"]` : "#main h1";
+});
+document.addEventListener("htmx:after:swap", () => setTimeout(goOn, 100)); // after those who know better
+function goOn() {
+  if (!last || document.activeElement !== document.body) return;
+  const place = document.querySelector(last) ?? document.querySelector("#main h1");
+  if (place?.matches("h1")) place.tabIndex = -1;
+  place?.focus({ preventScroll: true });
+}
+
 document.addEventListener("htmx:after:history:update", () => {
   marked();
   goToHeading();

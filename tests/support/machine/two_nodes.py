@@ -1,26 +1,31 @@
 """Two machines, each with an Asterisk, a phone door and an api; one PostgreSQL, and two Kamailios before them."""
 
+import re
 import shutil
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ops.machine.kamailio import Kamailio
 from ops.softphone.phone import Phone
 from tests.support.machine.servers import free_port, machine_settings
-from tests.support.machine.system import run, running_system
+from tests.support.machine.system import System, run, running_system, until
 from tests.support.phone.dial_system import Exchange, running_exchange
 
 PROXY, SPARE, TELEPHONE_COMPANY = "127.0.0.5", "127.0.0.10", "127.0.0.6"
 """Loopback addresses of their own: Asterisk takes calls from 127.0.0.1 as the telephone company's in the demo."""
 MARK = "M" * 32
+QUESTION_LASTS = 3
+"""Seconds that Asterisk waits for the answer to its OPTIONS."""
 
 
 @dataclass(frozen=True)
 class Nodes:
-    """The two machines, the proxies' port and that of the telephone company. `spare`: the second proxy."""
+    """The two machines, the proxies' port and that of the telephone company. `spare`: the second proxy, not started."""
 
     one: Exchange
     two: Exchange
@@ -73,15 +78,32 @@ def two_nodes(folder: Path, database_url: str, **given: object) -> Iterator[Node
             ExitStack() as before,
         ):
             proxy, spare = (
-                before.enter_context(
-                    Kamailio(
-                        folder / f"kamailio-{n}",
-                        listen=address,
-                        nodes=[f"127.0.0.1:{each.settings.sip.port}" for each in (one.system, two)],
-                        trunk=[f"{TELEPHONE_COMPANY}:{trunk_port}"],
-                        mark=MARK,
-                    )
+                Kamailio(
+                    folder / f"kamailio-{n}",
+                    listen=address,
+                    nodes=[f"127.0.0.1:{each.settings.sip.port}" for each in (one.system, two)],
+                    trunk=[f"{TELEPHONE_COMPANY}:{trunk_port}"],
+                    mark=MARK,
                 )
                 for n, address in enumerate(proxies)
             )
+            before.enter_context(proxy)
+            for each in (one.system, two):
+                await_proxy(each, PROXY)
             yield Nodes(one, Exchange(two, trunk_port, one.tokens), proxy, spare, port, trunk_port)
+
+
+def await_proxy(system: System, proxy: str) -> None:
+    """Wait until this node knows that the proxy answers. Nodes start first, and ask in vain.
+
+    A question that was lost counts against the proxy when its time is over, also after a later one was answered.
+    """
+    known = partial(_knows, system, proxy)
+    until(known)
+    time.sleep(QUESTION_LASTS + 1)
+    until(known)
+
+
+def _knows(system: System, proxy: str) -> bool:
+    contacts = system.asterisk.console("pjsip show contacts")
+    return bool(re.search(rf"trunk/sip:{re.escape(proxy)}:\S+ +\S+ +Avail", contacts))
