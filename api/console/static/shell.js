@@ -59,12 +59,16 @@ document.addEventListener("focusin", ({ target }) => {
   else if (target.id) last = `#${CSS.escape(target.id)}`;
   else last = target.name ? `#main [name="${target.name}"][value="${CSS.escape(target.value)}"]` : "#main h1";
 });
-document.addEventListener("htmx:after:swap", () => setTimeout(goOn, 100)); // after those who know better
+new MutationObserver(() => {
+  if (last && document.activeElement === document.body) setTimeout(goOn, 100); // after those who know better
+}).observe(document.body, { childList: true, subtree: true });
 function goOn() {
-  if (!last || document.activeElement !== document.body) return;
-  const place = document.querySelector(last) ?? document.querySelector("#main h1");
-  if (place?.matches("h1")) place.tabIndex = -1;
-  place?.focus({ preventScroll: true });
+  for (const where of last ? [last, "#main h1"] : []) {
+    if (document.activeElement !== document.body) return;
+    const place = document.querySelector(where);
+    if (place?.matches("h1")) place.tabIndex = -1;
+    place?.focus({ preventScroll: true });
+  }
 }
 
 document.addEventListener("htmx:after:history:update", () => {

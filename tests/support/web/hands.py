@@ -129,6 +129,8 @@ class KeyboardHands:
             if await self.page.evaluate("where => document.activeElement?.matches(where) ?? false", selector):
                 return
             await self.press("Tab")
+            if await self.page.evaluate("document.activeElement === document.body"):
+                await self.press("Tab")  # past the end of the page, the browser itself has the focus once
             await self.rest()
         raise AssertionError(f"Tab never reaches {selector} at {self.page.url}")
 
