@@ -16,7 +16,7 @@ os.environ["INNRINGING_LANGUAGE"] = "en"
 """Tests read the commands' messages as the code has them. tests/unit/test_messages.py reads them in Norwegian."""
 
 LONGEST_FIRST = ("acceptance", "chaos", "console", "integration", "unit")
-"""Calls take a fixed time: if they start last, the whole run waits for them. Beside files that keep the processors
+"""Calls take a fixed time: if they start last, the whole run waits for them. While other files keep the processors
 busy, callers would hear gaps."""
 LONGEST_FILE = "test_production_path.py"
 """It builds images and takes half of the container engine's run, so it starts before everything else."""
