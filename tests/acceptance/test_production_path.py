@@ -16,6 +16,7 @@ from ops.machine import tree
 from ops.softphone.errors import NoSipResponse, SipRefusal
 from ops.softphone.phone import Phone
 from tests.support.machine.hospital_server import HospitalServer
+from tests.support.machine.system import until
 from tests.support.phone.callers import ringing
 from tests.support.web.recording_operator import another_voice, hears, operator_at, records
 
@@ -153,8 +154,8 @@ async def killed(server: HospitalServer) -> None:
     """The phone door crashes, and its container starts again by itself."""
     before = started(server)
     await asyncio.to_thread(server.inside, "ivr", "sh", "-c", "kill -KILL $(cat /proc/1/task/1/children)")
+    await asyncio.to_thread(until, lambda: started(server)["ivr"] != before["ivr"])  # readiness sees it a moment later
     await until_ready(server)
-    assert started(server)["ivr"] != before["ivr"]
 
 
 async def upgraded(server: HospitalServer) -> None:
