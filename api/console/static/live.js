@@ -36,6 +36,14 @@ function open() {
   };
 }
 
+// The browser knows at once that the network is away; a stream may seem open for minutes.
+addEventListener("offline", () => receive({ kind: "lost" }));
+addEventListener("online", () => {
+  if (!stream) return;
+  stream.close();
+  open();
+});
+
 function pass(message) {
   tabs.postMessage(message);
   receive(message);
