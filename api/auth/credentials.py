@@ -15,6 +15,7 @@ from fastapi.security import HTTPAuthorizationCredentials
 from api.auth.cookies import CSRF_HEADER, SESSION
 from api.auth.services import AuthServices
 from api.web.errors import CrossSite, NotSignedIn, WallNotOpen
+from desk.access.actor import Actor
 from desk.access.agent import Agent
 from desk.access.permissions import Permission
 from desk.accounts.sessions.model import Session, is_csrf_of
@@ -35,6 +36,11 @@ class Credential:
     session: Session | None
     secret: str = field(repr=False)
     recheck: Callable[[], Awaitable[Agent | None]] = field(repr=False, compare=False)
+
+    async def still_reads(self, actor: Actor) -> bool:
+        """Whether it may still read all that the actor was allowed to read."""
+        agent = await self.recheck()
+        return agent is not None and all(map(agent.scope(Permission.READ).covers, actor.scope.departments or ()))
 
     @property
     def name(self) -> str:

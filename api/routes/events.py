@@ -1,5 +1,6 @@
 """Live changes to callbacks, as server-sent events."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
@@ -11,7 +12,6 @@ from api.routes.parameters import NO_DEPARTMENT, DepartmentQuery
 from api.web.audit_rules import audited
 from api.web.events.live import EventReader
 from api.web.events.stream import HEARTBEAT_SECONDS, EventStream
-from desk.access.permissions import Permission
 from desk.audit.actions import AuditAction
 
 router = APIRouter(prefix=f"{API}/events", tags=["events"])
@@ -78,10 +78,7 @@ async def events(
     """
     actor = access.reading(department)
 
-    async def still() -> bool:
-        agent = await access.credential.recheck()
-        return agent is not None and all(map(agent.scope(Permission.READ).covers, actor.scope.departments or ()))
-
+    still = partial(access.credential.still_reads, actor)
     reader, live = EventReader(actor, still, access.credential.name), access.services.live
     await live.open(reader.credential)
     return EventStream(live, reader, after=last_event_id, seconds=seconds, heartbeat_seconds=HEARTBEAT_SECONDS)

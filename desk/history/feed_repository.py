@@ -23,12 +23,11 @@ from desk.schema.tables import history
 LOCK = 0x1AA1_21D7
 """The advisory lock that writers of history share. The migration that makes the trigger has the same number."""
 
-_HOLDERS = (
-    "select virtualtransaction from pg_locks where locktype = 'advisory' and classid = 0 and objid = :lock "
-    "and objsubid = 1 and granted and database = (select oid from pg_database where datname = current_database())"
+_POSITION = text(
+    "select coalesce(max(id), 0) as newest, array(select virtualtransaction from pg_locks where locktype = 'advisory' "
+    "and classid = 0 and objid = :lock and objsubid = 1 and granted "
+    "and database = (select oid from pg_database where datname = current_database())) as unfinished from history"
 )
-_UNFINISHED = text(_HOLDERS)
-_SETTLED = text(f"select coalesce(max(id), 0) as newest, exists ({_HOLDERS}) as unfinished from history")
 _HAS_MORE = text("select exists (select 1 from history where department = any(:departments) and id > :id)").bindparams(
     bindparam("id", type_=BigInteger), bindparam("departments", type_=ARRAY(Text))
 )
@@ -56,7 +55,7 @@ async def unfinished(unit: Unit) -> frozenset[str]:
     """The units of work that have drawn a history id, or are about to, and whose commit may not be visible yet."""
     if unit.connection.dialect.name != "postgresql":
         return frozenset()
-    return frozenset((await unit.connection.execute(_UNFINISHED, {"lock": LOCK})).scalars())
+    return frozenset((await unit.connection.execute(_POSITION, {"lock": LOCK})).one().unfinished)
 
 
 async def settled(unit: Unit) -> int | None:
@@ -67,7 +66,7 @@ async def settled(unit: Unit) -> int | None:
     """
     if unit.connection.dialect.name != "postgresql":
         return await newest(unit)
-    row = (await unit.connection.execute(_SETTLED, {"lock": LOCK})).one()
+    row = (await unit.connection.execute(_POSITION, {"lock": LOCK})).one()
     return None if row.unfinished else int(row.newest)
 
 

@@ -245,7 +245,7 @@ def _median_and_p99(values: list[float]) -> str:
 
 def verdict(runs: list[Run]) -> str:
     """The ratio to the plain dialplan, for each rate."""
-    told = []
+    ratios = []
     for rate in sorted({one.rate for one in runs}):
         medians = {
             name: statistics.median(one.both for one in runs if one.rate == rate and one.contender == name)
@@ -253,8 +253,8 @@ def verdict(runs: list[Run]) -> str:
         }
         plain = medians[NAMES[PLAIN]]
         others = ", ".join(f"{name} {medians[name] / plain:.2f}" for name in NAMES.values() if name in PEERS)
-        told.append(f"{medians[NAMES[OURS]] / plain:.2f} at {rate:g} calls/s (without a database: {others})")
-    return f"All (Asterisk and controller) ÷ dialplan, medians: {', '.join(told)}. Goal: 1.50."
+        ratios.append(f"{medians[NAMES[OURS]] / plain:.2f} at {rate:g} calls/s (without a database: {others})")
+    return f"All (Asterisk and controller) ÷ dialplan, medians: {', '.join(ratios)}. Goal: 1.50."
 
 
 def main() -> None:

@@ -159,10 +159,10 @@ def cpu_of(runs: Sequence[Run], name: str, connections: int) -> float:
 
 
 def verdict(runs: Sequence[Run]) -> str:
-    told = ", ".join(
+    ratios = ", ".join(
         f"{rate_of(runs, OURS, each) / rate_of(runs, SMALLEST, each):.2f} at {each}" for each in CONNECTIONS
     )
-    return f"List of 50 ÷ GET /me, by connections: {told} (goal: 0.7 at one)."
+    return f"List of 50 ÷ GET /me, by connections: {ratios} (goal: 0.7 at one)."
 
 
 if __name__ == "__main__":

@@ -100,12 +100,12 @@ async def test_callback_is_complete_or_absent_after_a_kill_while_registering(
         stored.append(1 + int((output.split() or [last])[-1]))
     async with database.read() as connection:
         calls = [row.asterisk_id for row in await connection.execute(select(tables.calls.c.asterisk_id))]
-        told = (await connection.execute(select(func.sum(tables.callbacks.c.call_count)))).scalar_one()
-    for n, told_stored in enumerate(stored):
+        counted = (await connection.execute(select(func.sum(tables.callbacks.c.call_count)))).scalar_one()
+    for n, counted_stored in enumerate(stored):
         assert (
-            told_stored <= calls.count(f"node-{n}") <= told_stored + 1
+            counted_stored <= calls.count(f"node-{n}") <= counted_stored + 1
         )  # what was reported is there, and at most one more
-    assert told == len(calls) == await count(database, "history")
+    assert counted == len(calls) == await count(database, "history")
     assert await count(database, "callbacks") == await count(database, "promises")
 
 

@@ -14,27 +14,8 @@ from desk.doors.model import FORGOTTEN_AFTER, SILENT_AFTER, DoorKind
 from desk.files.state import FileRefusal, FileState, TakenBy
 from ivr.prompts import sets
 from ivr.start import prompts_state
+from tests.support.desk.edited_departments import GOOD, Time
 from tests.support.fakes import FakeClock
-
-GOOD = """\
-[kirurgi]
-name = "Kirurgisk poliklinikk"
-extension = "1000"
-hospital_number = "+4768050001"
-policy = "deadline"
-cutoff = "14:00"
-answer_by = "15:00"
-"""
-
-
-class Time:
-    """Both clocks of a file, moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def edit(file: Path, old: str, new: str, *, at: float = 20) -> None:

@@ -10,26 +10,7 @@ import structlog
 
 from desk.departments.errors import DepartmentsFileError
 from desk.departments.file import DepartmentsFile
-
-GOOD = """\
-[kirurgi]
-name = "Kirurgisk poliklinikk"
-extension = "1000"
-hospital_number = "+4768050001"
-policy = "deadline"
-cutoff = "14:00"
-answer_by = "15:00"
-"""
-
-
-class Time:
-    """Both clocks of a DepartmentsFile, moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.desk.edited_departments import GOOD, Time
 
 
 @pytest.fixture

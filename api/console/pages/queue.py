@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -151,10 +152,7 @@ async def events(
     """
     actor = access.reading()
 
-    async def still() -> bool:
-        agent = await access.credential.recheck()
-        return agent is not None and all(map(agent.scope(Permission.READ).covers, actor.scope.departments or ()))
-
+    still = partial(access.credential.still_reads, actor)
     reader, live = EventReader(actor, still, access.credential.name), access.services.live
     await live.open(reader.credential)
     words, may_work = words_for(request), access.agent.may(Permission.WORK)

@@ -28,6 +28,8 @@ MOST_SHOWN: Final = 200
 Label = Annotated[str, Form(min_length=1, max_length=64, pattern=LABEL)]
 Departments = Annotated[list[FormSlug], Form(min_length=1, max_length=50)]
 Days = Annotated[int, Form(ge=1, le=DAYS[-1])]
+NOT_MADE: Final = (LogInAgain, AgentAtProvider, TooManyTokens)
+"""Why a token is not made; the page says so."""
 
 
 @router.get("")
@@ -45,7 +47,7 @@ async def add_screen(
     """Make a token for a wall screen, and show it, once."""
     try:
         new = await _made(request, access, label, department, days)
-    except (LogInAgain, AgentAtProvider, TooManyTokens) as error:
+    except NOT_MADE as error:
         return await _page(request, access, error=error)
     return await _page(request, access, new=new)
 
@@ -58,7 +60,7 @@ async def show_here(
     """Make this browser a wall screen. The person is logged out: a wall must not hold a leader's session."""
     try:
         new = await _made(request, access, label, department, days)
-    except (LogInAgain, AgentAtProvider, TooManyTokens) as error:
+    except NOT_MADE as error:
         return await _page(request, access, error=error)
     services = access.services
     await services.sessions.end(access.acting(Permission.SIGN_IN), access.credential.secret)

@@ -1,6 +1,8 @@
 // What changes at the desk shows here within a second. One stream per browser: the tab that holds the lock reads it and
 // passes it on, since a browser opens only six connections to a host. The stream brings the queue's changed rows with
 // it; a page that shows others collects what has changed and asks for those rows together.
+import { backToPlace } from "./focus.js";
+
 const tabs = new BroadcastChannel("innringing-live");
 const COLLECT_MS = 100;
 // These replace htmx's own. Without the last, a log-in that has ended would be answered by its page, in place of the list.
@@ -279,14 +281,11 @@ function refresh() {
   if (kind === "card") checkCard();
 }
 
-// What had the focus has it again, also where the morph has put another element in its place.
 async function renewPage(address) {
   arrived = new Set();
   asked = location.href;
-  const here = document.activeElement;
-  const place = here.id ? `#${CSS.escape(here.id)}` : here.name && `[name="${here.name}"][value="${CSS.escape(here.value)}"]`;
   await htmx.ajax("GET", address, { target: "#main", select: "#main", swap: "outerMorph", push: "false", request: { headers: HEADERS } });
-  if (place && document.activeElement === document.body) document.querySelector(`#main ${place}`)?.focus({ preventScroll: true });
+  backToPlace();
 }
 
 // A dial that recorded its outcome by itself: the card says what happens now, unless something is being written on it.

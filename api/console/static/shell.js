@@ -51,26 +51,6 @@ function goToHeading() {
   heading.focus({ preventScroll: true });
 }
 
-// Whatever took away what had the focus: the keyboard goes on there again, or from the heading, never from nowhere.
-let last = "";
-document.addEventListener("pointerdown", () => { last = ""; }, true);
-document.addEventListener("focusin", ({ target }) => {
-  if (!target.closest("#main")) last = "";
-  else if (target.id) last = `#${CSS.escape(target.id)}`;
-  else last = target.name ? `#main [name="${target.name}"][value="${CSS.escape(target.value)}"]` : "#main h1";
-});
-new MutationObserver(() => {
-  if (last && document.activeElement === document.body) setTimeout(goOn, 100); // after those who know better
-}).observe(document.body, { childList: true, subtree: true });
-function goOn() {
-  for (const where of last ? [last, "#main h1"] : []) {
-    if (document.activeElement !== document.body) return;
-    const place = document.querySelector(where);
-    if (place?.matches("h1")) place.tabIndex = -1;
-    place?.focus({ preventScroll: true });
-  }
-}
-
 document.addEventListener("htmx:after:history:update", () => {
   marked();
   goToHeading();

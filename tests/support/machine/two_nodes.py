@@ -98,12 +98,13 @@ def await_proxy(system: System, proxy: str) -> None:
 
     A question that was lost counts against the proxy when its time is over, also after a later one was answered.
     """
-    known = partial(_knows, system, proxy)
+    known = partial(sees, system, proxy, "Avail")
     until(known)
     time.sleep(QUESTION_LASTS + 1)
     until(known)
 
 
-def _knows(system: System, proxy: str) -> bool:
+def sees(system: System, proxy: str, state: str) -> bool:
+    """Whether Asterisk's list of contacts says that of the proxy: `Avail` or `Unavail`."""
     contacts = system.asterisk.console("pjsip show contacts")
-    return bool(re.search(rf"trunk/sip:{re.escape(proxy)}:\S+ +\S+ +Avail", contacts))
+    return bool(re.search(rf"trunk/sip:{re.escape(proxy)}:\S+ +\S+ +{state}", contacts))
