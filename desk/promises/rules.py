@@ -15,7 +15,6 @@ from desk.departments.departments import Department, Policy
 from desk.promises.errors import PromiseNotPossible
 from desk.promises.model import UNLIMITED, Availability, NextStep, Promise
 
-OPENS = time(8)
 """When a department starts calling on a day for which promises were made earlier (deadline policy)."""
 
 FURTHEST = timedelta(days=62)
@@ -48,7 +47,7 @@ def promise_by_hand(
     by = by.astimezone(UTC)
     promise = Promise(department.policy, by, by)
     if department.policy is Policy.DEADLINE:
-        start = max(now.astimezone(UTC), min(_instant(day, OPENS), by))
+        start = max(now.astimezone(UTC), min(_opening(department, day), by))
         while end := availability.closed_until(start):
             start = end.astimezone(UTC)
         promise = replace(promise, from_=start)
@@ -71,12 +70,11 @@ def promise_for(department: Department, now: datetime, availability: Availabilit
     """
 
     def after(moment: datetime) -> Promise:
-        """Return the first that starts after `moment`, in the morning not before the department starts calling."""
+        """Return the first that starts after `moment`."""
         promise = _by_the_hours(department, moment)
         if department.policy is Policy.ROUNDS:
             return promise
-        by = promise.by.astimezone(OSLO)
-        return replace(promise, from_=max(promise.from_, moment + INSTANT, _opening(by.date(), by.time())))
+        return replace(promise, from_=max(promise.from_, moment + INSTANT))
 
     end = availability.closed_until(now)
     first = _by_the_hours(department, now) if end is None else after(end.astimezone(UTC) - INSTANT)
@@ -140,10 +138,10 @@ def _next_deadline(department: Department, now: datetime) -> Promise:
     today = now.astimezone(OSLO).date()
     for day in _workdays(department, today):
         cutoff, answer_by = _hours(department, day)
-        if day > today:
-            return Promise(Policy.DEADLINE, _opening(day, answer_by), _instant(day, answer_by))
-        if now < _instant(day, cutoff):
-            return Promise(Policy.DEADLINE, now.astimezone(UTC), _instant(day, answer_by))
+        if day > today or now < _instant(day, cutoff):
+            by = _instant(day, answer_by)
+            opens = min(_opening(department, day), by)
+            return Promise(Policy.DEADLINE, max(now.astimezone(UTC), opens), by)
     raise AssertionError("workdays never end")
 
 
@@ -177,7 +175,7 @@ def _next_window(department: Department, earliest: datetime) -> Promise:
         _, answer_by = _hours(department, day)
         by = _instant(day, answer_by)
         if earliest < by:
-            return Promise(Policy.DEADLINE, max(earliest, _opening(day, answer_by)), by)
+            return Promise(Policy.DEADLINE, max(earliest, min(_opening(department, day), by)), by)
     raise AssertionError("workdays never end")
 
 
@@ -212,9 +210,9 @@ def _rounds(department: Department, day: date) -> tuple[time, ...]:
     return half.rounds if half else department.rounds
 
 
-def _opening(day: date, answer_by: time) -> datetime:
-    """Return when the window opens: at eight, or at the deadline if that is earlier."""
-    return _instant(day, min(OPENS, answer_by))
+def _opening(department: Department, day: date) -> datetime:
+    """Return from when the department may call patients that day: an earlier attempt keeps no promise."""
+    return _instant(day, department.ringing_hours[0])
 
 
 def _instant(day: date, at: time) -> datetime:

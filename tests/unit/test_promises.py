@@ -103,11 +103,14 @@ def test_repeated_hour_of_the_clock_change_counts_as_two(change: str) -> None:
     assert promise_for(DEADLINE, first) == promise_for(DEADLINE, second)
 
 
-def test_window_opens_now_on_the_same_day_and_at_eight_on_another() -> None:
+def test_window_opens_now_but_not_before_patients_may_be_called() -> None:
+    late = replace(DEADLINE, ringing_hours=(time(9, 30), time(16)))
     assert promise_for(DEADLINE, oslo("2026-11-24T09:00")).from_ == oslo("2026-11-24T09:00")
+    assert promise_for(late, oslo("2026-11-24T09:00")).from_ == oslo("2026-11-24T09:30")
     night = oslo("2026-11-24T00:30")  # Monday still in UTC
-    assert promise_for(DEADLINE, night).from_ == night
+    assert promise_for(DEADLINE, night).from_ == oslo("2026-11-24T08:00")
     assert promise_for(DEADLINE, oslo("2026-11-24T14:00")).from_ == oslo("2026-11-25T08:00")
+    assert promise_for(late, oslo("2026-11-24T14:00")).from_ == oslo("2026-11-25T09:30")
 
 
 def test_a_clock_in_another_zone_gives_the_same_promise() -> None:
@@ -145,7 +148,7 @@ def test_a_half_day_that_ends_before_eight_is_still_a_window() -> None:
 def test_a_department_that_answers_before_eight_has_a_next_promise_after_an_attempt() -> None:
     early = replace(DEADLINE, cutoff=time(6), answer_by=time(7), ringing_hours=(time(5), time(16)))
     step = after_unanswered(early, promise_for(early, oslo("2026-11-24T05:00")), [], oslo("2026-11-24T05:30"))
-    assert step.next_promise == Promise(Policy.DEADLINE, oslo("2026-11-25T07:00"), oslo("2026-11-25T07:00"))
+    assert step.next_promise == Promise(Policy.DEADLINE, oslo("2026-11-25T05:00"), oslo("2026-11-25T07:00"))
 
 
 def test_a_half_day_on_a_holiday_is_closed() -> None:
@@ -233,6 +236,15 @@ def test_three_rounds_unanswered_make_a_patient_unreachable() -> None:
         (True, "waiting", "Tue 2026-11-24 10:00"),
         (True, "unreachable", None),
     ]
+
+
+def test_attempt_at_night_is_not_counted_and_the_patient_waits_until_the_morning() -> None:
+    night = oslo("2026-11-24T01:20")
+    promise = promise_for(DEADLINE, night)
+    assert after_unanswered(DEADLINE, promise, [], night) == NextStep(
+        counted=False, is_last=False, next_promise=promise
+    )
+    assert promise.from_ == oslo("2026-11-24T08:00")
 
 
 def test_attempt_before_the_round_is_not_counted_and_keeps_the_promise() -> None:
