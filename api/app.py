@@ -79,7 +79,6 @@ from desk.departments.file import DepartmentsFile
 from desk.doors.doors import DoorReporter, Doors
 from desk.doors.model import DoorKind
 from desk.files.edited_file import EditedFile
-from desk.garbage import settle
 from desk.history.feed import Changes
 from desk.history.standstill import Standstill
 from desk.idempotency.answers import Answers
@@ -192,7 +191,6 @@ def _own_services(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], A
         async with open_services(settings, metrics=metrics, clock=SystemClock()) as services:
             app.state.services = services
             async with background_work(services):
-                settle()
                 yield
 
     return lifespan

@@ -132,7 +132,7 @@ class Audit(Service):
     async def record_shown(self, entry: AuditEntry, numbers: Collection[str]) -> None:
         """Write a row with the first of these identity numbers, and a row for each further one. Raises as `record`."""
         first, *further = sorted(numbers) if numbers else [None]
-        await self.record(replace(entry, patient=first))
+        await self.record(replace(entry, patient=first) if first is not None else entry)
         for number in further:
             await self.record(replace(entry, patient=number, callbacks=()))
 

@@ -29,6 +29,7 @@ from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
 from desk.departments.demo import refuse_demo_departments
 from desk.errors import DeskError
+from desk.garbage import settle
 from desk.logging.service import log_service
 from desk.schema.migrate import is_current, migrate
 from desk.settings.group import PREFIX
@@ -130,6 +131,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
             )
         structlog.get_logger("api").info("listening", host=host, port=port, tls=tls is not None)
         async with background_work(services):
+            settle()
             await server.serve(sockets=[listening])
 
 

@@ -4,6 +4,7 @@ Each console holds a stream as the queue page does, and takes the row from it; w
 changed, as pages do whose choice of rows only the server can judge. The agents have log-ins of their own. A row is a
 caller's registration, as by the phone door; its time runs from just before that call, so that its commit is included,
 until each console has its line. `python -m tests.bench.consoles`.
+The consoles share the cores with the api, so their own CPU is shown too, with the registrations; waits include it.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -158,7 +160,7 @@ async def measure(consoles: int, rows: int, rate: float, *, asking: bool) -> Tab
             await opened.wait()
         await asyncio.sleep(2)
         process = psutil.Process(api.pid)
-        before, start = sum(process.cpu_times()[:2]), time.perf_counter()
+        before, own, start = sum(process.cpu_times()[:2]), time.process_time(), time.perf_counter()
         for n in range(rows):
             await asyncio.sleep(max(0.0, start + n / rate - time.perf_counter()))
             begun = time.perf_counter()
@@ -169,21 +171,24 @@ async def measure(consoles: int, rows: int, rate: float, *, asking: bool) -> Tab
             if len(seen.waits) >= consoles * rows:
                 break
             await asyncio.sleep(0.05)
-        cpu = sum(process.cpu_times()[:2]) - before
+        cpu, own = sum(process.cpu_times()[:2]) - before, time.process_time() - own
         for task in following:
             task.cancel()
         await asyncio.gather(*following, return_exceptions=True)
     return shown(
-        seen, consoles * rows, cpu / rows, f"{consoles} consoles{', asking' if asking else ''}, {rate:g} rows/s"
+        seen,
+        consoles * rows,
+        {"api": cpu / rows, "consoles": own / rows},
+        f"{consoles} consoles{', asking' if asking else ''}, {rate:g} rows/s",
     )
 
 
-def shown(seen: Seen, wanted: int, cpu: float, what: str) -> Table:
+def shown(seen: Seen, wanted: int, cpu: Mapping[str, float], what: str) -> Table:
     """Milliseconds, over all consoles and rows."""
     table = Table(title=f"A new row on {what}; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     parts = statistics.quantiles(seen.waits, n=100) if len(seen.waits) > 1 else [0.0] * 99
     row = {"p50 ms": parts[49], "p99 ms": parts[98], "longest ms": max(seen.waits, default=0.0)}
-    row |= {"CPU of the api, ms a row": cpu}
+    row |= {f"CPU of the {part}, ms a row": seconds for part, seconds in cpu.items()}
     for name in (*row, "lost"):
         table.add_column(name, justify="right")
     table.add_row(*(f"{value * 1000:.1f}" for value in row.values()), str(wanted - len(seen.waits)))

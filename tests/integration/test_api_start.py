@@ -1,7 +1,9 @@
 """Starting and stopping the api as a process: one clear line when it cannot start, and a clean end."""
 
+import asyncio
 import base64
 import os
+import signal
 import socket
 import stat
 from pathlib import Path
@@ -118,3 +120,14 @@ def test_public_routes_need_no_token(tmp_path: Path) -> None:
             answer = httpx.get(api.url + path, trust_env=False)
             assert answer.status_code == 200
             assert "server" not in answer.headers
+
+
+async def test_what_the_start_made_is_left_out_of_garbage_collections(tmp_path: Path) -> None:
+    counted = tmp_path / "left-out"
+    with running_api(environment(SQLITE, tmp_path), command=("tests.support.web.counting_api", str(counted))) as api:
+        os.kill(api.pid, signal.SIGUSR1)
+        for _ in range(100):
+            if counted.exists():
+                break
+            await asyncio.sleep(0.05)
+    assert int(counted.read_text()) > 100_000

@@ -29,7 +29,7 @@ class RecentReads:
             read.add_done_callback(lambda done: self._forget_failed(key, done))
             while len(self._reads) > MOST:
                 self._reads.popitem(last=False)
-        result: A = await asyncio.shield(read)
+        result: A = read.result() if read.done() else await asyncio.shield(read)
         return result
 
     def _forget_failed(self, key: Hashable, done: asyncio.Task[Any]) -> None:

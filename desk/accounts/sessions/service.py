@@ -27,7 +27,7 @@ from desk.accounts.sessions.model import (
     new_secret,
 )
 from desk.accounts.sessions.repository import SessionListRow, SessionRow
-from desk.accounts.tokens.model import hashed
+from desk.accounts.tokens.model import MOST_VERIFIED, hashed
 from desk.clock import Clock
 from desk.database.batching import Batcher
 from desk.database.engine import Database
@@ -60,7 +60,7 @@ class Sessions(Service):
         super().__init__(database=database, clock=clock)
         self._limits = limits or SessionLimits()
         self._policy = policy
-        self._verified: Batcher[tuple[bytes, bool], Session | None] = Batcher(self._verify)
+        self._verified: Batcher[tuple[bytes, bool], Session | None] = Batcher(self._verify, most=MOST_VERIFIED)
 
     @unit_of_work
     async def open(

@@ -11,6 +11,8 @@ from desk.access.permissions import Permission
 
 TOKEN_PREFIX: Final = "inn_"
 TOKEN_BYTES: Final = 32
+MOST_VERIFIED: Final = 250
+"""Credentials verified in one statement. All open streams are verified before they are sent a callback's row."""
 
 
 @dataclass(frozen=True)

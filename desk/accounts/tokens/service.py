@@ -12,7 +12,16 @@ from desk.accounts import repository as agents
 from desk.accounts.errors import AgentAtProvider, TokenNotFound, TooManyTokens
 from desk.accounts.repository import agent_of
 from desk.accounts.tokens import repository as rows
-from desk.accounts.tokens.model import TOKEN_PREFIX, UNLIMITED, NewToken, Token, TokenScope, hashed, new_token_secret
+from desk.accounts.tokens.model import (
+    MOST_VERIFIED,
+    TOKEN_PREFIX,
+    UNLIMITED,
+    NewToken,
+    Token,
+    TokenScope,
+    hashed,
+    new_token_secret,
+)
 from desk.accounts.tokens.repository import ActiveToken
 from desk.clock import Clock
 from desk.database.batching import Batcher
@@ -33,7 +42,7 @@ class Tokens(Service):
 
     def __init__(self, *, database: Database, clock: Clock) -> None:
         super().__init__(database=database, clock=clock)
-        self._verified: Batcher[bytes, Agent | None] = Batcher(self._verify)
+        self._verified: Batcher[bytes, Agent | None] = Batcher(self._verify, most=MOST_VERIFIED)
 
     async def verify(self, secret: str) -> Agent | None:
         """The token's agent, limited to the token's scope; None if it is unknown, malformed, expired or revoked."""
