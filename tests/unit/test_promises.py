@@ -6,13 +6,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from types import MappingProxyType
 
-import holidays
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from desk.clock import OSLO
-from desk.departments.calendar import is_workday, public_holidays
+from desk.departments.calendar import is_workday
 from desk.departments.departments import Department, HalfDay, Policy
 from desk.numbers.phone_number import parse_phone
 from desk.promises.model import NextStep, Promise
@@ -154,12 +153,6 @@ def test_a_department_that_answers_before_eight_has_a_next_promise_after_an_atte
 def test_a_half_day_on_a_holiday_is_closed() -> None:
     half = replace(DEADLINE, half_days=MappingProxyType({date(2026, 12, 25): HalfDay(time(10), time(11))}))
     assert not is_workday(half, date(2026, 12, 25))
-
-
-def test_holidays_have_norwegian_names() -> None:
-    assert public_holidays(2027)[date(2027, 3, 25)] == "Skjærtorsdag"
-    assert len(public_holidays(2026)) == 12
-    assert len(public_holidays(2027)) == 11  # Whit Monday and 17 May are one day
 
 
 instants = st.datetimes(datetime(2026, 1, 1), datetime(2032, 12, 31), timezones=st.just(UTC))
@@ -401,11 +394,3 @@ def test_today_is_the_date_in_oslo() -> None:
     """At 23:30 UTC on Monday it is Tuesday in Oslo."""
     now = datetime(2026, 11, 23, 23, 30, tzinfo=UTC)
     assert spoken_text(promise_for(ROUNDS, now), ROUNDS, now) == "i dag klokken 10"
-
-
-def test_public_holidays_are_those_of_another_calendar() -> None:
-    for year in range(2020, 2061):
-        expected = holidays.country_holidays("NO", years=year, language="no")
-        found = public_holidays(year)
-        assert set(found) == set(expected)
-        assert all(name in expected[day].split("; ") for day, name in found.items())
