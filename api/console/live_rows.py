@@ -11,7 +11,7 @@ from typing import Final
 
 from fastapi.sse import format_sse_event
 
-from api.console.rendering import environment
+from api.console.rendering import environment, macro
 from api.console.rows import row_of
 from api.console.words import Wording
 from api.services import Services
@@ -89,19 +89,18 @@ def _block(
     incomplete: int,
 ) -> bytes:
     """Render the event. A row that is empty is not to be seen any longer. The page puts in its own CSRF token."""
-    templates, departments, now = environment(), services.departments(), services.clock.now()
-    around = {"t": viewer.words, "may_work": viewer.may_work, "person": {"csrf": ""}, "demo_phone": viewer.demo_phone}
-    row = templates.get_template("queue_row.html")
+    lines, departments, now = macro("queue_lines.html", "lines"), services.departments(), services.clock.now()
     rows = dict.fromkeys(ids, "")
     for id, callback in seen.items():
         shown = row_of(viewer.words, callback, departments, agent=viewer.actor.name, now=now)
-        rows[id] = row.render(around | {"row": shown})
+        rows[id] = lines([shown], viewer.words, viewer.may_work, "", viewer.demo_phone)
     by_status = {
         status.value: sum(
             n for (slug, each), n in found.counts.items() if each is status and viewer.actor.scope.covers(slug)
         )
         for status in (Status.WAITING, Status.CLAIMED, Status.UNREACHABLE)
     }
-    counts = templates.get_template("queue_counts.html").render(around | by_status | {"incomplete": incomplete})
+    around = {"t": viewer.words, "may_work": viewer.may_work, "incomplete": incomplete}
+    counts = environment().get_template("queue_counts.html").render(around | by_status)
     data = {"lang": viewer.words.language, "rows": rows, "counts": counts}
     return format_sse_event(event="rows", data_str=json.dumps(data, ensure_ascii=False))

@@ -1,6 +1,7 @@
 """Times as people say them: «for 12 minutter siden», «i dag innen 15:00». Pure; the words are the language's."""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from api.console.words import Wording
@@ -62,6 +63,7 @@ def clock_time(when: datetime) -> str:
     return f"{when.astimezone(OSLO):%H:%M}"
 
 
+@lru_cache(maxsize=4096)
 def exact(when: datetime) -> str:
     """Day and time in full, for a tooltip and for screen readers: 30.11.2026 10:30."""
     return f"{when.astimezone(OSLO):%d.%m.%Y %H:%M}"

@@ -1,6 +1,6 @@
 """Render the console's pages: one shell, one `<main>`, words in the reader's language, everything escaped."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -82,6 +82,12 @@ def environment() -> Environment:
     made.filters |= {"exact": moments.exact, "clock_time": moments.clock_time}
     made.globals |= {"asset": assets().address, "iso": lambda moment: moment.isoformat(), "detail_in": detail_in}
     return made
+
+
+def macro(template: str, name: str) -> Callable[..., str]:
+    """A macro of a template, to be called with all that it shows."""
+    found: Callable[..., str] = vars(environment().get_template(template).module)[name]
+    return found
 
 
 def render(

@@ -1,7 +1,7 @@
 """The console in a real Chromium: how soon pages show, how soon others see a change, and a whole Monday by keyboard.
 
 One api process, PostgreSQL that syncs each commit, `--rows` callbacks from the phone door:
-`python -m tests.bench.console`.
+`python -m tests.bench.console`; with `--pages` only the pages as the server sends them, without a browser.
 Times of the server are the client's, over one kept connection on loopback, without the browser. A change is a claim
 or a release by an agent; it is seen when the row in the two other windows says so. The Monday has 50 callbacks: all are
 sorted on the board ten at a time, then each is claimed and given an outcome, by keys alone.
@@ -10,6 +10,7 @@ sorted on the board ten at a time, then each is claimed and given an outcome, by
 import argparse
 import asyncio
 import gzip
+import os
 import statistics
 import tempfile
 import time
@@ -138,7 +139,7 @@ async def monday(browser: Browser, api: ApiProcess, secret: str, count: int) -> 
     return sorted_in, time.perf_counter() - begun, keys
 
 
-async def measure(rows: int, repeats: int, calls: int) -> list[Table]:
+async def measure(rows: int, repeats: int, calls: int, *, pages_only: bool) -> Table:
     """Measure everything on one system."""
     with tempfile.TemporaryDirectory(prefix="innringing-bench-") as folder, postgres.start(durable=True) as server:
         url = await create_database(server)
@@ -147,12 +148,15 @@ async def measure(rows: int, repeats: int, calls: int) -> list[Table]:
             await people_ring(desk, "hjerte", calls)
         with running_api(environment(url, Path(folder))) as api:
             secret = await log_in(api)
-            table = Table(title=f"The console, {rows} callbacks in the queue")
+            table = Table(title=f"The console, {rows} callbacks in the queue; load {os.getloadavg()[0]:.1f}")
             for name in ("", "p50 ms", "p99 ms", "longest ms", "CPU ms", "bytes", "compressed"):
                 table.add_column(name, justify="right" if name else "left")
             for path in ("/queue?department=kirurgi", "/monday?department=kirurgi"):
+                await pages(api, secret, path, 10)
                 took, cpu, size, compressed = await pages(api, secret, path, repeats)
                 table.add_row(path, *figures(took), f"{cpu * 1000:.0f}", str(size), str(compressed))
+            if pages_only:
+                return table
             async with chromium() as browser:
                 table.add_row("first paint of the queue", *figures(await paints(browser, api, secret, 7)))
                 seen = await changes(browser, api, secret, ids[:20])
@@ -163,7 +167,7 @@ async def measure(rows: int, repeats: int, calls: int) -> list[Table]:
     table.caption = (
         f"Monday, {calls} callbacks: sorted in {sorting:.0f} s, worked through in {working:.0f} s, {keys} keys"
     )
-    return [table]
+    return table
 
 
 def main() -> None:
@@ -171,10 +175,11 @@ def main() -> None:
     asked.add_argument("--rows", type=int, default=200)
     asked.add_argument("--repeats", type=int, default=60)
     asked.add_argument("--calls", type=int, default=50)
+    asked.add_argument("--pages", action="store_true", help="only the pages as the server sends them")
     given = asked.parse_args()
     public_holidays(datetime.now().year)
-    for table in asyncio.run(measure(given.rows, given.repeats, given.calls)):
-        Console(width=120).print(table)
+    table = asyncio.run(measure(given.rows, given.repeats, given.calls, pages_only=given.pages))
+    Console(width=120).print(table)
 
 
 if __name__ == "__main__":

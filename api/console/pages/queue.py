@@ -1,5 +1,6 @@
 """The queue: open callbacks in the order in which they are claimed, live."""
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -205,11 +206,14 @@ def _rows(request: Request, access: PageReader, items: Sequence[Any]) -> list[Ro
 
 async def _around(access: PageReader) -> dict[str, Any]:
     """What stands around the list: departments to choose from, counts, and whether the person may claim."""
-    departments = access.services.departments()
+    departments, callbacks = access.services.departments(), access.services.callbacks
     mine = [departments.get(slug) for slug in access.departments()]
-    counts = await access.services.callbacks.lists.counts(access.reading())
+    counts, floods, incomplete = await asyncio.gather(
+        callbacks.lists.counts(access.reading()),
+        callbacks.floods.waiting(access.acting(Permission.WORK)),
+        callbacks.incomplete.count(access.acting(Permission.WORK)),
+    )
     by_status = {status: sum(n for (_, each), n in counts.items() if each is status) for status in Status}
-    floods = await access.services.callbacks.floods.waiting(access.acting(Permission.WORK))
     return {
         "floods": [(departments.get(slug), n) for slug, n in sorted(floods.items()) if slug in departments],
         "departments": mine,
@@ -218,7 +222,7 @@ async def _around(access: PageReader) -> dict[str, Any]:
         "claimed": by_status[Status.CLAIMED],
         "unreachable": by_status[Status.UNREACHABLE],
         "may_work": access.agent.may(Permission.WORK),
-        "incomplete": await access.services.callbacks.incomplete.count(access.acting(Permission.WORK)),
+        "incomplete": incomplete,
     }
 
 
