@@ -17,7 +17,9 @@ HASTY_PACES: Final = 0.6  # of the caller's usual gap between two different keys
 MOST_REMEMBERED: Final = 40  # digits, whose pace is judged
 HURRIED: Final = 2.0
 """Seconds without a key in which a number is over, after events were lost: its other keys may have been among them."""
-HURRIED_FOR: Final = 10.0  # seconds from the loss, the time that a number takes
+HURRIED_PACES: Final = 1.5  # of the caller's usual gap between two keys: one who keys slowly has that long
+HURRIED_MOST: Final = 3.0
+HURRIED_FOR: Final = 10.0  # seconds from the loss, or from a key since: the number may be the one that lost keys
 LATE_HASH: Final = 2.0  # seconds after the last digit in which a '#' still belongs to that number
 
 
@@ -49,6 +51,8 @@ class KeyBuffer:
         self.any_pressed = True
         if key.isdigit():
             self._pressed.append((self._clock(), key))
+            if self._clock() < self._hurried_until:
+                self._hurried_until = self._clock() + HURRIED_FOR
             if self._clock() < self._late_until:
                 self.any_late = True
                 self._late_until = self._clock() + LATE_DIGITS
@@ -76,7 +80,7 @@ class KeyBuffer:
         if self._keys:
             return
         if self._clock() < self._hurried_until:
-            seconds = min(seconds, HURRIED)
+            seconds = min(seconds, self._hurry())
         self._waiter = asyncio.get_running_loop().create_future()
         await asyncio.wait((self._waiter,), timeout=seconds)
         self._waiter = None
@@ -85,7 +89,12 @@ class KeyBuffer:
         """Note that events were lost, keys perhaps among them. A caller who has keyed is then asked again sooner."""
         self._hurried_until = self._clock() + HURRIED_FOR
         if self._waiter:
-            asyncio.get_running_loop().call_later(HURRIED, _resolve, self._waiter)
+            asyncio.get_running_loop().call_later(self._hurry(), _resolve, self._waiter)
+
+    def _hurry(self) -> float:
+        """Seconds without a key in which a number is over, now that keys may be lost."""
+        gaps = [later - earlier for (earlier, _), (later, _) in pairwise(self._pressed)]
+        return max(HURRIED, min(HURRIED_MOST, HURRIED_PACES * median(gaps or [0.0])))
 
     def forget(self, *, stray: float = 0.0) -> None:
         """Drop the keys. Keys within `stray` seconds from now, or from the last such key, are dropped too.
@@ -118,6 +127,7 @@ class KeyBuffer:
 
     def number_ended(self) -> None:
         """Ignore a '#' after a complete number: many callers press it, and it must not answer the next question."""
+        self._hurried_until = float("-inf")  # it lost no keys
         if not self._keys:
             self._number_ended_at = self._clock()
         elif self._keys[0] == "#":

@@ -16,7 +16,7 @@ import numpy as np
 
 from ivr.prompts.keys import Prompt
 from ops.softphone.listening import PromptRecogniser
-from ops.softphone.rtp import RATE, Samples
+from ops.softphone.rtp import RATE, Samples, decode_alaw
 
 BLOCK: Final = 0.1
 QUIET: Final = 40.0
@@ -27,6 +27,8 @@ RINGING: Final = 425.0
 """Hertz."""
 WAITS: Final = 10.0
 """Seconds after a question in which it is the caller's turn, if no key comes."""
+OPENING: Final = 1.0
+"""Seconds of a question without which it is recognised too: a gap in its opening hides the question, not the turn."""
 
 RECEIPTS: Final = frozenset({Prompt.RECEIVED, Prompt.ALREADY_ON_LIST})
 ASKS_IDENTITY: Final = frozenset({Prompt.ASK_IDENTITY, Prompt.ASK_IDENTITY_SLOW})
@@ -83,6 +85,14 @@ def recogniser(folder: Path, keys: frozenset[str]) -> PromptRecogniser:
     return PromptRecogniser.of_folder(folder, keys)
 
 
+@cache
+def rests(folder: Path) -> PromptRecogniser:
+    """A recogniser for what follows the opening of each question."""
+    files = {key: folder / f"{key}.alaw" for key in map(str, QUESTIONS)}
+    sounds = {key: decode_alaw(file.read_bytes()) for key, file in files.items() if file.exists()}
+    return PromptRecogniser({key: samples[int(OPENING * RATE) :] for key, samples in sounds.items()})
+
+
 def listen(folder: Path, sound: bytes, length: float, answers: Sequence[Span]) -> Hearing:
     """Recognise the sentences in a recording (16-bit samples), and measure the longest silence.
 
@@ -92,8 +102,15 @@ def listen(folder: Path, sound: bytes, length: float, answers: Sequence[Span]) -
     samples = np.frombuffer(sound, dtype=np.int16)
     heard = recogniser(folder, frozenset(map(str, LISTENED_FOR))).recognise(samples)
     sentences = tuple(Sentence(each.key, each.start, each.start + each.length) for each in heard)
-    silence, at = longest_silence(samples, length, callers_turns(sentences, answers))
+    asked = [*sentences, *questions_by_their_ends(rests(folder), samples)]
+    silence, at = longest_silence(samples, length, callers_turns(asked, answers))
     return Hearing(sentences, silence, at)
+
+
+def questions_by_their_ends(ears: PromptRecogniser, samples: Samples) -> list[Sentence]:
+    """Find questions by what follows their opening."""
+    found = [each for each in ears.recognise(samples) if each.whole]
+    return [Sentence(each.key, max(each.start - OPENING, 0.0), each.start + each.length) for each in found]
 
 
 def callers_turns(sentences: Sequence[Sentence], answers: Sequence[Span]) -> list[Span]:

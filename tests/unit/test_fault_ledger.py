@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from ivr.rehearsal import people
+from ops.softphone.listening import PromptRecogniser
 from ops.softphone.rtp import RATE
 from tests.chaos.callers import Call
-from tests.chaos.hearing import Hearing, Sentence, callers_turns, longest_silence
+from tests.chaos.hearing import OPENING, Hearing, Sentence, callers_turns, longest_silence, questions_by_their_ends
 from tests.chaos.ledger import Entry, judge
 from tests.chaos.many_at_once import fault_of
 from tests.chaos.stored import Stored, StoredCall, StoredCallback
@@ -47,6 +48,16 @@ def test_callers_turn_is_not_silence() -> None:
 
 def test_turn_after_a_question_without_an_answer_ends() -> None:
     assert callers_turns([Sentence("ask_identity", 0.0, 2.0)], []) == [(0.0, 12.0)]
+
+
+def test_question_with_a_gap_in_its_opening_is_still_the_callers_turn() -> None:
+    question = np.random.default_rng(7).normal(0, 3000, 3 * RATE).astype(np.int16)
+    ears = PromptRecogniser({"change_number": question[int(OPENING * RATE) :]})
+    torn = np.concatenate([question[: RATE // 2], quiet(0.2), question[RATE // 2 :]])
+    sound = np.concatenate([quiet(1), torn, quiet(1)])
+    [found] = questions_by_their_ends(ears, sound)
+    assert (found.key, round(found.start, 1), round(found.end, 1)) == ("change_number", 1.2, 4.2)
+    assert questions_by_their_ends(ears, sound[: 2 * RATE]) == [], "a question that was broken off asked nothing"
 
 
 def entry(stored: Stored, hearing: Hearing = RECEIPT, *, withheld: bool = False) -> Entry:

@@ -34,7 +34,19 @@ async def test_caller_who_keys_on_after_a_lost_connection_is_not_interrupted() -
     for second in (3, 4, 9):
         asyncio.get_running_loop().call_later(second, call.events_lost)
     assert (await call.collect(digits=11, first=8, between=5)).digits == "12345678901"
+    caller.keys("12", at=0.5, gap=4)
+    assert (await call.collect(digits=2, first=8, between=5)).digits == "12", "the complete number lost no key"
     asyncio.get_running_loop().call_later(1, call.events_lost)
     await asyncio.sleep(15)
     caller.keys("12", at=0.5, gap=4)
     assert (await call.collect(digits=2, first=8, between=5)).digits == "12", "a later number has all its time"
+
+
+@on_virtual_time
+async def test_slow_caller_whose_keys_were_lost_is_soon_asked_again_however_long_the_number_took() -> None:
+    caller = FakeChannel()
+    call = caller.call()
+    caller.keys("123456789", at=1.0, gap=1.8)  # the last at 15.4 seconds
+    asyncio.get_running_loop().call_later(0.5, call.events_lost)
+    assert await call.collect(digits=11, first=8, between=6) == Keys("123456789", "timeout")
+    assert now() == pytest.approx(15.4 + 1.5 * 1.8), "one and a half of the caller's own gaps"
