@@ -23,7 +23,10 @@ class SipSettings(Group):
 
     host: str = Field(
         "127.0.0.1",
-        description="The address Asterisk takes SIP on. `0.0.0.0` lets a trunk or phones on other machines in.",
+        description=(
+            "The address Asterisk takes SIP on. `0.0.0.0` lets a trunk or phones on other machines in; `::` those with "
+            "IPv6, and no others (docs/operations.md#calls-over-ipv6)."
+        ),
     )
     port: Port = Field(5060, description="The port Asterisk takes SIP on, UDP and TCP.")
     rtp_ports: str = Field(

@@ -21,6 +21,7 @@ from desk.settings.settings import Settings
 from ivr.prompts.catalogue import Catalogue, PromptsError, load_catalogue
 from ivr.rehearsal import people
 from ops.commands.terminal import load_settings, say
+from ops.machine.ready import address
 from ops.messages.translation import translated
 from ops.softphone.errors import PhoneError
 from ops.softphone.listening import HeardPrompt, PromptRecogniser
@@ -87,7 +88,9 @@ def call(
         tls = _tls(settings)
         port = port or (settings.sip.tls_port if tls else settings.sip.port)
         shown_extension = escape(Scrubber()(extension))
-        console.print(translated(f"Calling {shown_extension} at {host}:{port}{' over TLS and SRTP' if tls else ''} …"))
+        console.print(
+            translated(f"Calling {shown_extension} at {address(host, port)}{' over TLS and SRTP' if tls else ''} …")
+        )
         result = asyncio.run(_ring(plan, host, port, tls))
         path = out or settings.files.var / "call.wav"
         result.call.heard.save(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Protocol
 
-from ops.softphone.sip import USER_AGENT, Message, build, new_branch
+from ops.softphone.sip import USER_AGENT, Message, build, in_url, new_branch
 
 
 class SipEndpoint(Protocol):
@@ -68,8 +68,9 @@ class SipDialog:
         self._phone.send(build(f"ACK {self.target} SIP/2.0", headers))
 
     def _headers(self, branch: str, sequence: str) -> list[tuple[str, str]]:
+        own = f"{in_url(self._phone.host)}:{self._phone.port}"
         return [
-            ("Via", f"SIP/2.0/{self._phone.transport} {self._phone.host}:{self._phone.port};branch={branch};rport"),
+            ("Via", f"SIP/2.0/{self._phone.transport} {own};branch={branch};rport"),
             ("Max-Forwards", "70"),
             ("From", self.us),
             ("To", self.them),

@@ -18,7 +18,17 @@ from ops.softphone.dialog import SipDialog
 from ops.softphone.errors import NoSipResponse, PhoneError, SipRefusal
 from ops.softphone.phone_call import PhoneCall
 from ops.softphone.rtp import RtpStream
-from ops.softphone.sip import USER_AGENT, MalformedMessage, Message, authorization, build, parse, tag_of, uri_of
+from ops.softphone.sip import (
+    USER_AGENT,
+    MalformedMessage,
+    Message,
+    authorization,
+    build,
+    in_url,
+    parse,
+    tag_of,
+    uri_of,
+)
 from ops.softphone.tls import TlsWire
 
 RESEND: Final = 0.5  # seconds until an unanswered request is sent again; doubles up to RESEND_MOST
@@ -50,9 +60,9 @@ class Phone(asyncio.DatagramProtocol):
         self._encrypted = tls is not None if encrypted is None else encrypted
         self.transport = "TLS" if tls else "UDP"
         self._own_port = own_port
-        self.server = f"{host}:{port}"
+        self.server = f"{in_url(host)}:{port}"
         self.user = user
-        self.host, self.port = "127.0.0.1", 0  # our own address, once the socket is open
+        self.host, self.port = "::1" if ":" in host else "127.0.0.1", 0  # our own address, once the socket is open
         self._to = (host, port)
         self._password = password
         self._transport: asyncio.DatagramTransport | None = None
@@ -72,7 +82,7 @@ class Phone(asyncio.DatagramProtocol):
                 lambda: self,
                 remote_addr=self._to,
                 local_addr=(self.host, self._own_port) if self._own_port else None,
-                family=socket.AF_INET,
+                family=socket.AF_INET6 if ":" in self.host else socket.AF_INET,
             )
         except OSError as error:
             raise NoSipResponse(f"No SIP at {self.server}: {error.strerror}.") from error
@@ -194,7 +204,7 @@ class Phone(asyncio.DatagramProtocol):
 
     @property
     def contact(self) -> str:
-        return f"<sip:{self.user}@{self.host}:{self.port}{';transport=tls' if self._tls else ''}>"
+        return f"<sip:{self.user}@{in_url(self.host)}:{self.port}{';transport=tls' if self._tls else ''}>"
 
     @property
     def has_password(self) -> bool:

@@ -122,7 +122,7 @@ class RtpStream:
         self.key = new_key() if encrypted else None  # our key, for the session description
         self._encryption = Srtp(self.key) if self.key else None
         self._decryption: Srtp | None = None
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.bind((host, 0))
         with contextlib.suppress(OSError):  # not Linux: use the program's own clock

@@ -124,13 +124,19 @@ def _md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
+def in_url(host: str) -> str:
+    """Write a host as in a URI: an IPv6 address gets brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
 def offer(host: str, port: int, key: bytes | None = None) -> str:
     """Build a session description: A-law (payload type 8) and RFC 4733 key presses (101), over SRTP with a `key`."""
+    at = f"IN {'IP6' if ':' in host else 'IP4'} {host}"
     lines = [
         "v=0",
-        f"o=- {secrets.randbelow(2**31)} 1 IN IP4 {host}",
+        f"o=- {secrets.randbelow(2**31)} 1 {at}",
         "s=-",
-        f"c=IN IP4 {host}",
+        f"c={at}",
         "t=0 0",
         f"m=audio {port} RTP/{'SAVP' if key else 'AVP'} 8 101",
         *([crypto_line(key)] if key else []),
@@ -158,7 +164,7 @@ class MediaAddress:
 
 def media_address(description: str) -> MediaAddress:
     """Parse the other side's session description. Raises MalformedMessage when it has no audio."""
-    host = re.search(r"^c=IN IP4 (\S+)", description, re.MULTILINE)
+    host = re.search(r"^c=IN IP[46] (\S+)", description, re.MULTILINE)
     audio = re.search(r"^m=audio (\d+) ", description, re.MULTILINE)
     events = re.search(r"^a=rtpmap:(\d+) telephone-event/8000", description, re.MULTILINE | re.IGNORECASE)
     if not host or not audio:

@@ -120,6 +120,13 @@ def test_message_survives_writing_and_reading() -> None:
     assert (media_address(message.body).port, media_address(message.body).events) == (4000, 101)
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::7"])
+def test_sound_is_offered_at_an_address_of_either_family(host: str) -> None:
+    description = offer(host, 4000)
+    assert description.count(f"IN IP{6 if ':' in host else 4} {host}") == 2
+    assert media_address(description).host == host
+
+
 @pytest.mark.parametrize(
     "datagram",
     [b"", b"\xff\xfe", b"hello", b"SIP/2.0 200 OK\r\nnonsense\r\n\r\n", b"A b c\r\n\r\n", b"A b c\r\nCSeq: x"],
