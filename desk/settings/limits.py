@@ -20,7 +20,7 @@ class LimitSettings(Group):
         300,
         description=(
             "Callers that one phone door serves at once. Above it a caller hears that many are calling, and goes to "
-            "the switchboard."
+            "the switchboard. If it does not answer, a callback is registered without more questions."
         ),
     )
     requests_a_minute: Annotated[int, Field(ge=60)] = Field(

@@ -66,7 +66,7 @@ class SipSettings(Group):
         description=(
             "`host` or `host:port` of a Kamailio before this Asterisk (docs/operations.md#more-than-one-machine): it "
             "marks the telephone company's calls, and phones and, without TRUNK, patients are called through it. Two "
-            "with a comma between: patients are called through the first that answers."
+            "with a comma between: patients are called through one of them that answers."
         ),
     )
     proxy_mark: Secret = Field(
