@@ -7,6 +7,7 @@ import pytest
 from desk.access.actor import SYSTEM
 from desk.access.permissions import Role
 from desk.callbacks.model import Callback
+from desk.dials.model import DialReason
 from desk.inquiries.model import Status
 from tests.support.synthetic import synthetic_identity
 from tests.support.web.api import World
@@ -200,6 +201,25 @@ async def test_state_of_a_colleagues_dial_has_no_forms(world: World) -> None:
     callback = await claimed(world, await logged_in(world))
     other = await (await logged_in(world, "ola")).goes_to(f"/callbacks/{callback.id}/dial")
     assert (other.page.status_code, other.forms(".*")) == (200, [])
+
+
+@pytest.mark.parametrize("button", ["dial", "hang-up"])
+async def test_phone_that_was_busy_before_the_browser_followed_is_said_on_the_card(world: World, button: str) -> None:
+    world.tokens["kari"] = await world.services.agents.add(SYSTEM, "kari", Role.AGENT, ["*"], phone="kari-phone")
+    someone = await logged_in(world)
+    callback = await claimed(world, someone)
+    dials, controller = world.services.dials, "asterisk-1/a"
+    taken = []
+    if button == "hang-up":
+        await someone.sends(f"/callbacks/{callback.id}/dial")
+        taken = await dials.take(SYSTEM, controller, limit=1)
+    (form,) = someone.forms(f"/callbacks/{callback.id}/{button}")
+    answer = await someone.client.post(form.action, data=form.fields, headers=HTML)
+    (dial,) = taken or await dials.take(SYSTEM, controller, limit=1)
+    await dials.end(SYSTEM, dial, controller, DialReason.BUSY)
+    await someone.goes_to(answer.headers["location"])
+    assert "ringes igjen" in someone.text
+    assert 'id="next-step"' in someone.page.text
 
 
 async def test_leader_sees_a_card_without_the_agents_actions(world: World) -> None:

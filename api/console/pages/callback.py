@@ -52,7 +52,7 @@ Note = Annotated[str, Form(max_length=MOST_NOTE)]
 @router.get("")
 @audited(AuditAction.GET_CALLBACK)
 async def card(request: Request, access: PageReader, id: CallbackPath, dialled: bool = False) -> Response:
-    """Show the card. `dialled`: a dial of the person's has just ended, and may have recorded its outcome by itself."""
+    """Show the card. `dialled`: the person has just called, and the dial may have recorded its outcome by itself."""
     callback = await access.services.callbacks.lists.get(access.actor, id)
     last = callback.attempts[-1] if callback.attempts else None
     if not dialled or callback.status is Status.CLAIMED or last is None or last.agent != access.agent.name:
@@ -237,7 +237,7 @@ async def dial(request: Request, access: PageWorker, id: CallbackPath, fence: Fe
         await access.services.dials.request(access.actor, id, fence, access.agent.phone)
     except DeskError as error:
         return await _refused(request, access, id, error)
-    return on_to(f"/callbacks/{id}")
+    return on_to(f"/callbacks/{id}?dialled=true")  # a busy phone may have ended it before the browser has followed
 
 
 @router.post("/hang-up")
@@ -248,7 +248,7 @@ async def hang_up(request: Request, access: PageWorker, id: CallbackPath) -> Res
         await access.services.dials.cancel(access.actor, id)
     except DeskError as error:
         return await _refused(request, access, id, error)
-    return on_to(f"/callbacks/{id}")
+    return on_to(f"/callbacks/{id}?dialled=true")
 
 
 @router.post("/patient")
