@@ -35,28 +35,31 @@ class OwnCommands:
     async def run(self, *arguments: str, stdin: str | None = None, longest: timedelta = LONGEST) -> bytes:
         """Run a command and return what it prints, whatever its exit code. Nothing secret belongs in the arguments.
 
-        Raises CommandFailed if it prints nothing or takes longer.
+        Raises CommandFailed if it prints nothing or takes longer, with the time it waits for others to end.
         """
         if not self._program:
             raise CommandFailed
-        async with self._free:
-            source = DEVNULL if stdin is None else PIPE
-            process = await asyncio.create_subprocess_exec(
-                *self._program, *arguments, stdin=source, stdout=PIPE, stderr=DEVNULL
-            )
-            try:
-                async with asyncio.timeout(longest.total_seconds()):
-                    printed, _ = await process.communicate(stdin.encode() if stdin is not None else None)
-            except TimeoutError:
-                raise CommandFailed from None
-            finally:
-                with suppress(ProcessLookupError):
-                    if process.returncode is None:
-                        process.kill()
-                await process.wait()
+        try:
+            async with asyncio.timeout(longest.total_seconds()), self._free:
+                printed = await self._printed(arguments, stdin)
+        except TimeoutError:
+            raise CommandFailed from None
         if not printed:
             raise CommandFailed
         return printed
+
+    async def _printed(self, arguments: Sequence[str], stdin: str | None) -> bytes:
+        source = DEVNULL if stdin is None else PIPE
+        process = await asyncio.create_subprocess_exec(
+            *self._program, *arguments, stdin=source, stdout=PIPE, stderr=DEVNULL
+        )
+        try:
+            return (await process.communicate(stdin.encode() if stdin is not None else None))[0]
+        finally:
+            with suppress(ProcessLookupError):
+                if process.returncode is None:
+                    process.kill()
+            await process.wait()
 
     async def read(self, *arguments: str, stdin: str | None = None, longest: timedelta = LONGEST) -> Any:
         """Run a command that prints JSON, and return it. Raises CommandFailed."""

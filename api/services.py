@@ -93,6 +93,8 @@ class Services:
     prompt_script: PromptScript = field(default_factory=PromptScript)
     prompt_builds: PromptBuilds = field(default_factory=PromptBuilds)
     recent_reads: RecentReads = field(default_factory=RecentReads)
+    translate: Callable[[str], str] = str
+    """Puts a message of commands, such as a mistake in a file, into Bokmål."""
 
     async def close(self) -> None:
         """Stop background work and close connections. Close the database afterwards."""

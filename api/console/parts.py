@@ -1,8 +1,8 @@
-"""What a part of the service says of itself, in the reader's language: the readiness checks answer in English."""
+"""What the service itself writes in English, in the reader's language: details of its parts, mistakes in files."""
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -27,6 +27,12 @@ def detail_in(detail: str, language: str) -> PartDetail:
         return PartDetail(detail, "en")
     numbers = iter(NUMBER.findall(detail))
     return PartDetail(re.sub("#", lambda _: next(numbers), translated), "nb")
+
+
+def message_in(message: str, language: str, translate: Callable[[str], str]) -> PartDetail:
+    """A message of commands, such as a mistake in a file, in that language. `translate` puts it into Bokmål."""
+    translated = message if language == "en" else translate(message)
+    return PartDetail(translated, "en" if translated == message else "nb")
 
 
 @cache

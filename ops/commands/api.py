@@ -35,6 +35,7 @@ from desk.schema.migrate import is_current, migrate
 from desk.settings.group import PREFIX
 from desk.settings.settings import Settings
 from ops.commands.terminal import say
+from ops.messages.translation import norwegian
 
 SECONDS_TO_FINISH = 10
 """How long unfinished requests may take after the process is asked to stop."""
@@ -105,7 +106,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
     await make_database_current(settings)
     metrics, clock = Metrics(), SystemClock()
     async with open_services(settings, metrics=metrics, clock=clock) as opened:
-        services = replace(opened, commands=OwnCommands([sys.executable, "-m", "innringing"]))
+        services = replace(opened, commands=OwnCommands([sys.executable, "-m", "innringing"]), translate=norwegian())
         log_service(settings.secrets(), readable=settings.demo)
         app = create_app(settings, services=services)
         server = _ServerWithStreams(

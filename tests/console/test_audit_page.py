@@ -1,9 +1,13 @@
 """The audit's pages: filters, one patient's extract, and whether the log is intact."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import text
 
 from desk.access.permissions import Role
+from desk.audit.repository import OtherRows
+from ops.messages.translation import norwegian
 from tests.support.synthetic import synthetic_identity
 from tests.support.web.api import World
 from tests.support.web.pages import HTML, Visitor, logged_in
@@ -63,6 +67,15 @@ async def test_changed_row_is_found(world: World) -> None:
     await someone.sends("/audit/verify")
     assert "Loggen er endret." in someone.text
     assert "rad 1: endret, eller satt inn" in someone.text
+
+
+async def test_what_is_gone_of_the_history_is_said_in_norwegian(world: World) -> None:
+    world.app.state.services = replace(world.services, translate=norwegian())
+    someone = await (await auditor(world)).goes_to("/audit")
+    there_were = OtherRows(history_last=9, history_rows=9, emergencies_last=0, emergencies_rows=0, emergencies="")
+    world.services.audit_anchors.add(await world.services.audit.anchor(), there_were, world.clock.now())
+    await someone.sends("/audit/verify")
+    assert '<li lang="nb">9 rader i historikken: fjernet</li>' in someone.page.text
 
 
 async def test_auditor_of_one_department_may_not_verify_all(world: World) -> None:

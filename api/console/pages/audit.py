@@ -14,6 +14,7 @@ from pydantic import AfterValidator
 from api.console.access import PageAuditor
 from api.console.answers import in_words
 from api.console.fields import EMPTY_IS_NONE, AnySlug
+from api.console.parts import message_in
 from api.console.rendering import render, words_for
 from api.web.audit_rules import audited
 from api.web.text import PLAIN_TEXT, no_long_number
@@ -148,7 +149,13 @@ async def verify(request: Request, access: PageAuditor) -> Response:
     except (OSError, AnchorsChanged):
         return await _page(request, access, AuditChoice(), alert=words("audit.no_anchors"), status=500)
     return render(
-        request, "audit_verified.html", access, found=found, faults=_faults(found), missing=missing, anchors=len(stored)
+        request,
+        "audit_verified.html",
+        access,
+        found=found,
+        faults=_faults(found),
+        missing=[message_in(each, words.language, access.services.translate) for each in missing],
+        anchors=len(stored),
     )
 
 

@@ -17,7 +17,7 @@ from api.console.doors import doors_now
 from api.console.fields import FormSlug
 from api.console.rendering import render, words_for
 from api.health.components import components
-from api.own_commands import CommandFailed
+from api.own_commands import LONGEST, CommandFailed
 from api.web.audit_rules import audited
 from api.web.problems import Statuses
 from desk.access.actor import SYSTEM
@@ -27,6 +27,8 @@ from desk.audit.actions import AuditAction
 router = APIRouter(prefix="/operate", include_in_schema=False)
 
 STATUSES: Final[Statuses] = {CommandFailed: 503}
+PATIENT: Final = f"timeout:{int((LONGEST + timedelta(seconds=10)).total_seconds() * 1000)}"
+"""How long the page waits for an answer that a command gives, in milliseconds: longer than the command may take."""
 RECENT: Final = timedelta(days=7)
 CALLERS: Final = (
     *("quick", "slow", "mistyping", "silent", "withheld", "skipping", "person"),
@@ -125,7 +127,8 @@ async def _page(
         access,
         status=status,
         components=await components(services),
-        doors=await doors_now(services),
+        doors=await doors_now(services, words_for(request).language),
+        patient=PATIENT,
         missed=[(departments[slug].name if slug in departments else slug, *rest) for slug, *rest in missed],
         backlog=await services.outbox.backlog(SYSTEM),
         departments=departments.all(),
