@@ -14,5 +14,6 @@ async def test_six_callbacks_each_by_mouse_alone_and_by_keyboard_alone_are_all_d
 ) -> None:
     async with chromium() as browser:
         monday = await play(tmp_path / "var", browser, PEOPLE)
-    assert monday.used == {"mouse": {"mouse"}, "keyboard": {"keyboard"}}
+    assert monday.wrong == []
+    assert {each.desk.hands: each.used for each in monday.worked} == {"mouse": {"mouse"}, "keyboard": {"keyboard"}}
     assert monday.faults == []

@@ -6,10 +6,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from ops.softphone.phone import Phone
 from ops.softphone.phone_call import PhoneCall
 from tests.support.phone.dial_system import Exchange, called, shown
+
+REGISTER_EVERY: Final = 100.0
+"""Seconds; a registration is for 300."""
 
 
 class Reply(StrEnum):
@@ -60,13 +64,20 @@ class Town:
             call = await phone.answer()
             self.at_desks[shown(call)] = call
 
+    async def registered(self, phone: Phone) -> None:
+        """Register an agent's phone again before its registration ends, as every phone does."""
+        while True:
+            await asyncio.sleep(REGISTER_EVERY)
+            await phone.register()
+
 
 @asynccontextmanager
 async def town(exchange: Exchange, replies: Mapping[str, list[Reply]]) -> AsyncIterator[Town]:
     """Everyone is at the phone until the end of the block."""
     living = Town(replies)
     async with exchange.phones() as (desk_phone, patient):
-        tasks = [asyncio.create_task(living.at_home(patient)), asyncio.create_task(living.at_work(desk_phone))]
+        lives = (living.at_home(patient), living.at_work(desk_phone), living.registered(desk_phone))
+        tasks = [asyncio.create_task(each) for each in lives]
         try:
             yield living
         finally:

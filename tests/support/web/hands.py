@@ -39,6 +39,9 @@ class Hands(Protocol):
 
     name: str
     page: Page
+    acts: int
+    """Clicks or keys so far. The letters of a text are not counted: they are `letters`."""
+    letters: int
 
     async def use(self, selector: str, key: str = "") -> None:
         """Press the button, or follow the link. `key`: its shortcut."""
@@ -63,13 +66,16 @@ class MouseHands:
 
     page: Page
     name: str = "mouse"
+    acts: int = 0
+    letters: int = 0
 
     async def use(self, selector: str, key: str = "") -> None:
         await self.page.locator(selector).first.click(timeout=SOON)
+        self.acts += 1
 
     async def choose(self, ids: list[str]) -> None:
         for id in ids:
-            await self.page.locator(f'#item-{id} input[name="id"]').click(timeout=SOON)
+            await self.use(f'#item-{id} input[name="id"]')
 
     async def write(self, selector: str, words: str) -> None:
         """Nothing: a mouse writes no words."""
@@ -85,11 +91,12 @@ class KeyboardHands:
     page: Page
     name: str = "keyboard"
     hidden: list[str] = field(default_factory=list)
-    pressed: int = 0
+    acts: int = 0
+    letters: int = 0
 
     async def press(self, key: str) -> None:
         await self.page.keyboard.press(key)
-        self.pressed += 1
+        self.acts += 1
 
     async def use(self, selector: str, key: str = "") -> None:
         await expect(self.page.locator(selector).first).to_be_visible(timeout=SOON)
@@ -114,6 +121,7 @@ class KeyboardHands:
     async def write(self, selector: str, words: str) -> None:
         await self._reach(selector)
         await self.page.keyboard.type(words)
+        self.letters += len(words)
 
     async def rest(self) -> None:
         for patience in (0.0, 0.1, 0.3, 1.0, 3.0, 5.0):  # a page that is swapped has its focus a moment later
