@@ -1,5 +1,6 @@
 """The page of figures in a real Chromium: with charts to show, in each language and colour scheme."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -72,3 +73,31 @@ async def test_tables_are_read_without_scrolling_sideways_on_a_narrow_screen(con
             for each in cells:
                 assert "none" not in await each.evaluate("each => getComputedStyle(each, '::before').content")
     assert await violations(page) == []
+
+
+async def test_tables_are_read_without_scrolling_sideways_on_a_wide_screen(console: Console) -> None:
+    page = await console.open("lise", "/figures", viewport={"width": 1280, "height": 900})
+    await page.locator("details.more summary").click()
+    await expect(page.locator("#figure-overview")).to_be_visible()
+    too_wide = "each => each.filter(one => one.scrollWidth > one.clientWidth).map(one => one.ariaLabel)"
+    assert await page.locator(".scroll").evaluate_all(too_wide) == []
+
+
+async def test_chosen_days_are_said_in_words_whatever_order_the_browser_shows_them_in(console: Console) -> None:
+    page = await console.open("lise", "/figures?from=2026-11-03&to=2026-11-24")
+    first = page.locator("#from")
+    await expect(first).to_have_accessible_description("tirsdag 3. november 2026")
+    await expect(page.locator("#to-day")).to_have_text("tirsdag 24. november 2026")
+    await first.fill("2026-11-04")
+    await expect(first).to_have_accessible_description("onsdag 4. november 2026")
+    await page.locator("#bucket").select_option("week")
+    await expect(page).to_have_url(re.compile("from=2026-11-04.*bucket=week"))
+    await expect(first).to_have_accessible_description("onsdag 4. november 2026")
+    await first.fill("")
+    await expect(page.locator("#from-day")).to_have_text("")
+    page = await console.open("lise", "/desk", locale="nn")
+    await page.locator("details.more summary").first.click()
+    await page.locator("#from-kirurgi").fill("2026-12-04T07:30")
+    await expect(page.locator("#from-kirurgi-day")).to_have_text("fredag 4. desember 2026 kl. 07:30")
+    page = await console.open("lise", "/figures?from=2026-11-03", locale="en")
+    await expect(page.locator("#from-day")).to_have_text("Tuesday, November 3, 2026")

@@ -7,7 +7,9 @@ from html import unescape
 import pytest
 
 from api.console.charts import HEIGHT, level, stacked_bars
+from api.console.pages.figures import OVERVIEW_PARTS
 from desk.access.permissions import Role
+from desk.statistics.tables import OVERVIEW
 from tests.support.web.api import World
 from tests.support.web.pages import logged_in
 
@@ -43,6 +45,10 @@ async def test_wrong_range_is_said_and_the_usual_one_is_shown(world: World) -> N
     lise = await (await logged_in(world, "lise")).goes_to("/figures?from=2026-11-24&to=2026-11-01")
     assert lise.page.status_code == 422
     assert 'value="2026-10-28"' in lise.page.text
+
+
+def test_each_column_of_the_overview_is_in_one_of_its_tables() -> None:
+    assert [column for columns in OVERVIEW_PARTS.values() for column in columns] == list(OVERVIEW)
 
 
 def test_bars_fill_the_height_and_cells_are_darker_with_more() -> None:

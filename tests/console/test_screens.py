@@ -16,6 +16,7 @@ PICTURE = re.compile(
     r'<picture><source media="\(prefers-color-scheme: dark\)" srcset="(?P<dark>[^"]+)">'
     r'<img alt="(?P<alt>[^"]+)" src="(?P<light>[^"]+)" width="(?P<width>\d+)"></picture>'
 )
+SCROLLS_SIDEWAYS = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.ariaLabel)"
 AGAIN = "the page has changed: run `make screens`, look at the pictures, and read what docs/ says of them"
 
 
@@ -44,6 +45,7 @@ async def test_pages_are_what_the_pictures_show(
                     assert await page.evaluate("document.documentElement.scrollWidth") <= width
                     words = " ".join((await page.locator("body").inner_text()).split())
                     if width == 1280:
+                        assert await page.locator(".scroll").evaluate_all(SCROLLS_SIDEWAYS) == []
                         assert await outline(page) == outline_of(screen.name).read_text("utf-8"), AGAIN
                 for quoted in re.findall("«([^»]+)»", described[file_of(screen.name, width, "light").stem]):
                     assert quoted in words, AGAIN

@@ -137,3 +137,8 @@ async def test_wall_fits_its_screen_and_is_read_from_afar(console: Console, widt
         assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight")
     else:
         assert min(figures) >= 40 and min(words) >= 18
+        lines = "all => all.map(each => Math.round(each.clientHeight / parseFloat(getComputedStyle(each).lineHeight)))"
+        names = dict(
+            zip(await page.locator("h2").all_inner_texts(), await page.locator("h2").evaluate_all(lines), strict=True)
+        )
+        assert names["Hjertepoliklinikken"] == 1, "one word is on one line"

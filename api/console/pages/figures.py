@@ -1,7 +1,7 @@
 """The figures for leaders: promises kept, where callers give up, attempts and Mondays; then by everything else."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
@@ -14,6 +14,7 @@ from api.console.answers import in_words
 from api.console.charts import StackedBars, level, stacked_bars
 from api.console.fields import EMPTY_IS_NONE, AnySlug
 from api.console.rendering import render, words_for
+from api.console.words import Wording
 from api.web.audit_rules import audited
 from desk.access.actor import Actor
 from desk.access.permissions import Permission
@@ -24,7 +25,7 @@ from desk.errors import DeskError
 from desk.statistics.export import in_words as shown_value
 from desk.statistics.figures import Figures, SeriesStep, StatisticsReader, Sums
 from desk.statistics.model import Measure
-from desk.statistics.tables import FigureTable, Value, tables_of
+from desk.statistics.tables import OVERVIEW, FigureTable, Value, tables_of
 from desk.statistics.words import FigureWords
 
 router = APIRouter(prefix="/figures", include_in_schema=False)
@@ -33,6 +34,13 @@ FIRST_HOUR: Final = 7
 LAST_HOUR: Final = 17
 """The hours that the heat map always shows; others are added where there is something to show."""
 STATISTICS: Final = "/api/v1/statistics"
+OVERVIEW_PARTS: Final[Mapping[str, Sequence[str]]] = {
+    "calls": ("calls", "incomplete", "confirmed", "registered", "rang_again"),
+    "promises": ("kept", "broken", "kept_percent", "withdrawn", "reached_early", "same_day_percent"),
+    "times": ("first_attempt_median", "first_attempt_p90", "until_reached_median", "until_reached_p90"),
+    "calling": ("reached", "first_try_percent", "unreachable", "agent_hours", "load"),
+}
+"""The columns of the overview, in tables that are narrow enough to be read without scrolling sideways."""
 
 
 Day = Annotated[date | None, EMPTY_IS_NONE, Query()]
@@ -131,6 +139,7 @@ def _values(request: Request, figures: Figures, department: str, departments: De
         for table in tables_of(figures)
     }
     return {
+        "overview": _parts(tables["overview"], words_for(request)),
         "chosen": chosen,
         "steps": [each.value for each in SeriesStep],
         "tables": tables,
@@ -166,6 +175,23 @@ def _shown(table: FigureTable, words: FigureWords, names: Mapping[str, str], fil
         bars=[round(100 * each / most, 1) for each in counts] if most else [],
         csv=f"{STATISTICS}?{urlencode({**file, 'format': 'csv', 'table': table.name})}",
     )
+
+
+def _parts(overview: ShownTable, words: Wording) -> list[ShownTable]:
+    """The overview as several tables, each with a few of its columns."""
+    places = {column: place for place, column in enumerate(OVERVIEW, start=1)}  # the department is the first
+    parts = []
+    for name, columns in OVERVIEW_PARTS.items():
+        chosen = [0, *(places[column] for column in columns)]
+        parts.append(
+            replace(
+                overview,
+                title=words(f"figures.overview_{name}"),
+                columns=[overview.columns[place] for place in chosen],
+                rows=[[row[place] for place in chosen] for row in overview.rows],
+            )
+        )
+    return parts
 
 
 def _heat(figures: Figures, words: FigureWords) -> HeatMap:

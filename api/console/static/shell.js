@@ -3,6 +3,7 @@ import "./keys.js";
 import { used, watchIdleness } from "./idle.js";
 import { prepareBoard } from "./board.js";
 import { follow } from "./live.js";
+import { sayDays } from "./days.js";
 
 const body = document.body;
 const csrf = () => document.querySelector('meta[name="csrf"]')?.content ?? "";
@@ -68,6 +69,7 @@ function marked() {
     if (here) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  sayDays();
   follow();
 }
 
@@ -131,4 +133,5 @@ if (body.dataset.idleSeconds) {
   watchIdleness({ idle: Number(body.dataset.idleSeconds), left: Number(body.dataset.secondsLeft), csrf, ended: askToLogIn });
 }
 prepareBoard();
+sayDays();
 follow();
