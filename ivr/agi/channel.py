@@ -99,6 +99,10 @@ class AgiChannel:
                 return
         raise ChannelGone
 
+    async def pause(self, playback_id: str) -> None:
+        """Stop it: here keys are read one by one, whatever plays."""
+        await self.stop(playback_id)
+
     async def playing(self, playback_id: str) -> bool:
         return any(each.id == playback_id for each in self._playbacks)
 

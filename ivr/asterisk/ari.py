@@ -336,6 +336,9 @@ class AriChannel:
     async def stop(self, playback_id: str) -> None:
         await self._ari.request("playbacks", "stop", playbackId=playback_id)
 
+    async def pause(self, playback_id: str) -> None:
+        await self._ari.request("playbacks", "control", playbackId=playback_id, operation="pause")
+
     async def playing(self, playback_id: str) -> bool:
         try:
             await self._ari.request("playbacks", "get", playbackId=playback_id)

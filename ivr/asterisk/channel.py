@@ -24,6 +24,9 @@ class Channel(Protocol):
 
     async def stop(self, playback_id: str) -> None: ...
 
+    async def pause(self, playback_id: str) -> None:
+        """End the sound of a playback, but not the playback: until `stop`, keys are read as while it plays."""
+
     async def playing(self, playback_id: str) -> bool:
         """Ask Asterisk whether the playback is still queued or playing."""
         ...

@@ -28,7 +28,7 @@ BIGGEST_EVENT: Final = 256 << 10  # characters; a bigger event is skipped
 CLOSED: Final = aiohttp.WSMessage(aiohttp.WSMsgType.CLOSED, None, None)
 AT_ONCE: Final = re.compile(
     r"POST channels/[^/]+/(play/[^/]+|continue|record)"
-    r"|DELETE (channels|playbacks)/[^/]+"
+    r"|DELETE (channels|playbacks)/[^/]+|POST playbacks/[^/]+/control"
     r"|POST recordings/live/[^/]+/stop"
 )
 """The commands, as method and path, that Asterisk answers at once."""

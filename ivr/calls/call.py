@@ -219,6 +219,7 @@ class Call:
         """
         self._check()
         self.forget_keys()
+        await self._player.let_go()
         try:
             with self._occupied():
                 await self._command(self._recording.make(name, longest=longest, silence=silence))
@@ -249,6 +250,8 @@ class Call:
         """Hang up, or let Asterisk do so after the receipt. Does nothing if the caller has already hung up."""
         if self._gone:
             return
+        if not self.attended:
+            await self._player.let_go()
         try:
             await (self._channel.hangup() if self.attended else self._channel.finish())
         except AriError as error:
@@ -282,6 +285,7 @@ class Call:
         self._check()
         if self._recording.is_on:
             await self.stop_recording(self._recording.name)  # Asterisk does not release a channel that it records
+        await self._player.let_go()
         try:
             await self._channel.leave(context, extension)
         except (ChannelGone, NotInStasis):
@@ -295,8 +299,8 @@ class Call:
     def keep_from_rescue(self) -> None:
         """Postpone the dialplan's rescue of this caller, unless a prompt or a recording has done so. Never blocks."""
         ours = self.attended and not (self._gone or self._released)
-        if ours and not self._player.is_playing and not self._recording.is_on:
-            self._rescue.renew()
+        if ours and not self._recording.is_on:
+            self._player.keep_from_rescue()
 
     def key_pressed(self, key: str) -> None:
         """Buffer a key that the caller pressed, and stop the current prompt if it allows barge-in."""

@@ -33,10 +33,10 @@ class Playback:
 
 
 class HeldLine:
-    """The playback that keeps a line open between keys: a tone for a key, then silence.
+    """The playback that keeps a line open between keys: a paused one, or a tone for a key and then silence.
 
-    Silence counts as playing. When a playback starts or ends during a key press, Asterisk 22.10.1 may report the key
-    twice.
+    Both count as playing. When a playback starts or ends during a key press, or keys come in late while nothing plays,
+    Asterisk 22.10.1 may report a key twice (docs/decisions/0033).
     """
 
     def __init__(self, channel: Channel, *, sounds: str, rescue: RescueTimer) -> None:
@@ -60,8 +60,29 @@ class HeldLine:
         if before:
             await stop_playback(self._channel, before)
 
+    @property
+    def holds(self) -> bool:
+        """Whether the line is kept open now. The caller's time limit can't be set then."""
+        return self._playing is not None
+
+    async def keep(self, playback_id: str) -> None:
+        """Pause a playback, and keep it until the line is let go."""
+        self._playing = playback_id
+        try:
+            await self._channel.pause(playback_id)
+        except ChannelGone:
+            self.ended(playback_id)
+        except AriError as error:
+            log.warning("Could not pause a prompt", error=str(error))
+            await self.let_go()
+
+    def ended(self, playback_id: str) -> None:
+        """Handle the end of a playback."""
+        if self._playing == playback_id:
+            self._playing = None
+
     async def let_go(self) -> None:
-        """Stop the silence, so that a prompt can play."""
+        """Stop what keeps the line open, so that a prompt can play."""
         before, self._playing = self._playing, None
         if before:
             await stop_playback(self._channel, before)

@@ -13,7 +13,7 @@ import structlog
 from ivr.asterisk.channel import HOLD, HOLD_SECONDS, Channel
 from ivr.asterisk.errors import AriError, AriUnavailable, ChannelGone, NotInStasis
 from ivr.calls.playback import HeldLine, Playback, held_ids, playback_ids, resolve, stop_playback
-from ivr.calls.rescue import RESCUE_AFTER, RescueTimer
+from ivr.calls.rescue import AT_LEAST, RESCUE_AFTER, RescueTimer
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +45,7 @@ class Player:
         self._ids = cycle(playback_ids(channel.id))
         self._playback: Playback | None = None
         self._held = HeldLine(channel, sounds=sounds, rescue=rescue)
+        self._letting_go: asyncio.Task[None] | None = None
         self._language = DIALPLAN_LANGUAGE
         self.attended = True
         """Whether we wait for the end of what plays."""
@@ -98,7 +99,9 @@ class Player:
         if outcome == "key":
             if key_tone:
                 await self._held.hold(language)
-            await stop_playback(self._channel, playback.id)
+                await stop_playback(self._channel, playback.id)
+            else:
+                await self._held.keep(playback.id)
         elif outcome == "failed":
             log.error("Could not play a prompt", prompts=prompts, error="playback failed")
         return outcome != "failed"
@@ -111,6 +114,7 @@ class Player:
 
     def finished(self, playback_id: str, state: str) -> None:
         """Handle the end of a playback. Earlier playbacks are ignored."""
+        self._held.ended(playback_id)
         if self._playback and self._playback.id == playback_id:
             self.give_up(state)
 
@@ -130,6 +134,21 @@ class Player:
     async def sound_key(self, language: str, *, last: bool) -> None:
         """Play a tone for a key, then silence unless it is the `last`."""
         await self._held.hold(language, tone=True, silence=not last)
+
+    async def let_go(self) -> None:
+        """Stop what keeps the line open between keys: behind it Asterisk neither records nor lets the caller go."""
+        await self._held.let_go()
+
+    def keep_from_rescue(self) -> None:
+        """Postpone the dialplan's rescue, unless what plays has done so. Never blocks.
+
+        A line that is kept open between keys is let go when its limit is near: the limit can't be set before that.
+        """
+        if self.is_playing or (self._held.holds and self._rescue.left > AT_LEAST):
+            return
+        if self._held.holds:
+            self._letting_go = asyncio.get_running_loop().create_task(self._held.let_go())
+        self._rescue.renew()
 
     async def stop_orphans(self) -> None:
         """Stop what an earlier controller left playing, so that the caller does not wait for its end."""

@@ -55,9 +55,9 @@ class FakeChannel:
     >>> caller.speaks = 6.0                   # seconds of speech in a recording
     >>> caller.hangs_up(at=20)
 
-    `heard` has (second, prompt) for each prompt started, `stopped` the times at which a playback was stopped, `tones`
-    the times of key tones, `holding` the playbacks that keep the line open between keys (see Call), and `recorded`
-    (name, seconds) for each ended recording.
+    `heard` has (second, prompt) for each prompt started, `stopped` the times at which the sound of a playback was
+    ended, `tones` the times of key tones, `holding` the playbacks that keep the line open between keys (see Call), and
+    `recorded` (name, seconds) for each ended recording.
     """
 
     def __init__(self, channel_id: str = "1790000000.1", *, durations: Mapping[str, float] | None = None) -> None:
@@ -145,8 +145,18 @@ class FakeChannel:
             return
         if playback_id not in self._playing:
             raise ChannelGone
-        self.stopped.append(self._loop.time())
+        if self._playing[playback_id]:
+            self.stopped.append(self._loop.time())
         self._finish(playback_id, "done")
+
+    async def pause(self, playback_id: str) -> None:
+        self._request("pause")
+        if playback_id not in self._playing:
+            raise ChannelGone
+        self.stopped.append(self._loop.time())
+        for timer in self._playing[playback_id]:
+            timer.cancel()
+        self._playing[playback_id] = []  # it has no sound left, and has not ended
 
     async def playing(self, playback_id: str) -> bool:
         self._request("playing")

@@ -137,7 +137,7 @@ async def test_forgetting_keys_lets_the_next_prompt_be_heard() -> None:
 async def test_stopping_a_finished_prompt_succeeds() -> None:
     caller = FakeChannel()
     call = caller.call()
-    caller.failing["stop"] = ChannelGone()
+    caller.failing["pause"] = caller.failing["stop"] = ChannelGone()
     caller.keys("1", at=0.5)
     assert await call.ask("question", digits=1, first=5, between=3) == Keys("1", "complete")
     assert call.live

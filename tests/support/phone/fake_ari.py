@@ -37,6 +37,7 @@ OPERATIONS = {
     "playbacks": [
         ("get", "GET", "/playbacks/{playbackId}", ""),
         ("stop", "DELETE", "/playbacks/{playbackId}", ""),
+        ("control", "POST", "/playbacks/{playbackId}/control", "operation"),
     ],
     "events": [("eventWebsocket", "GET", "/events", "app subscribeAll")],
     "bridges": [
