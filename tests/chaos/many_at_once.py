@@ -26,7 +26,7 @@ from pathlib import Path
 import psutil
 
 from ops.machine import postgres, tree
-from tests.chaos.stored import Stored, read_stored
+from tests.chaos.stored import Stored, drained, read_stored
 from tests.support.machine.servers import machine_settings
 from tests.support.machine.system import System, run, running_system
 from tests.support.machine.systems import create_database
@@ -107,6 +107,8 @@ class Report:
     wrong: list[str]
     load: tuple[float, float, float]
     busy: float
+    in_spool: int
+    """How many callbacks still waited in the spool when the last caller had hung up."""
 
     @property
     def passed(self) -> bool:
@@ -119,7 +121,7 @@ class Report:
         return [
             f"calls {self.rung.successful + self.rung.failed + len(normal) + len(loaded)}, most at once "
             f"{self.rung.most_at_once} and {len(loaded)} test callers among them; failed {self.rung.failed}",
-            f"lost, doubled or wrong: {len(self.wrong)}",
+            f"lost, doubled or wrong: {len(self.wrong)}; in the spool at the end {self.in_spool}",
             *self.wrong[:10],
             f"last key to receipt, idle: p50 {percentile(normal, 50):.3f} s, longest {percentile(normal, 100):.3f} s",
             f"last key to receipt, full line: p50 {percentile(loaded, 50):.3f} s, p99 {percentile(loaded, 99):.3f} s, "
@@ -153,11 +155,12 @@ async def full_line(system: System, url: str, folder: Path, *, at_once: int, min
     load, busy = os.getloadavg(), psutil.cpu_percent()
     rung = await line
     await asyncio.sleep(2)
+    waited = await drained(system.settings.files.spool_folder)
     loaded = [await each.listened() for each in measured]
     stored = await read_stored(system.settings, url)
     heard = {each.phone: each.heard for each in (*normal, *loaded)}
     faults = (fault_of(phone, identity, stored, heard.get(phone)) for phone, identity in (*idle, *callers, *tested))
-    return Report(rung, normal, loaded, [fault for fault in faults if fault], load, busy)
+    return Report(rung, normal, loaded, [fault for fault in faults if fault], load, busy, waited)
 
 
 def fault_of(phone: str, identity: str, stored: Stored, heard: Sequence[str] | None = None) -> str:

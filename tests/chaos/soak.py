@@ -25,7 +25,7 @@ import psutil
 
 from ops.machine import postgres, tree
 from tests.chaos.many_at_once import people
-from tests.chaos.stored import Stored, read_stored
+from tests.chaos.stored import Stored, drained, read_stored
 from tests.support.machine.servers import machine_settings
 from tests.support.machine.system import System, run, running_system
 from tests.support.machine.systems import create_database
@@ -69,6 +69,7 @@ async def batch(system: System, url: str, folder: Path, first: int, *, size: int
     callers = people(first % 5_000, size)
     rung = await sipp.ring(folder, system.settings.sip.port, "1000", callers, rate=rate, seconds=1200)
     await asyncio.sleep(1)
+    await drained(system.settings.files.spool_folder)
     stored = await read_stored(system.settings, url, open_only=True)
     wrong = [f"{phone}: {fault}" for phone, identity in callers if (fault := fault_of(stored, phone, identity))]
     connection = await asyncpg.connect(url.replace("+asyncpg", ""))

@@ -1,5 +1,7 @@
 """What a system has stored, read past its doors: rows of callbacks and calls, and files in the spool."""
 
+import asyncio
+import time
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,3 +71,12 @@ async def read_stored(settings: Settings, url: str, *, open_only: bool = False) 
 def spooled(folder: Path) -> int:
     """Count the files that wait in a spool."""
     return len(list(folder.glob("*.entry")))
+
+
+async def drained(folder: Path, seconds: float = 120.0) -> int:
+    """Wait until no callback waits in the spool of a busy machine. Returns how many waited there at first."""
+    first = spooled(folder)
+    until = time.monotonic() + seconds
+    while spooled(folder) and time.monotonic() < until:  # noqa: ASYNC110  # another process empties it
+        await asyncio.sleep(0.5)
+    return first
