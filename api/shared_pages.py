@@ -1,8 +1,9 @@
 """Pages of callbacks: read once for all who ask at the same moment, and shown again until something has happened.
 
 Screens that follow the same queue ask for the same page again and again. A page that is shown again was as it is now:
-the history is asked at each request, and each change on it would have a row there. Access is checked, and what the page
-shows is put on the trail, for each request by itself.
+the history is asked at each request, and each change on it would have a row there. A request with a token has asked
+already: its newest position came with the token. Access is checked, and what the page shows is put on the trail, for
+each request by itself.
 """
 
 import asyncio
@@ -58,13 +59,24 @@ class SharedPages:
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
 
     async def get(
-        self, scope: Scope, what: Hashable, read: Callable[[], Awaitable[SharedPage]], *, keep: bool = True
+        self,
+        scope: Scope,
+        what: Hashable,
+        read: Callable[[], Awaitable[SharedPage]],
+        *,
+        keep: bool = True,
+        newest: int | None = None,
     ) -> SharedPage:
-        """Return the page of `what` within that scope, by `read` unless it is known. It is as of now.
+        """Return the page of `what` within that scope, by `read` unless it is known. It is as of this request.
 
-        `keep` is false for a page that changes with the time alone.
+        `keep` is false for a page that changes with the time alone. `newest`: the newest position in the history, read
+        since the request has come.
         """
         key = (scope, what)
+        kept = self._kept.get(key) if keep and newest is not None else None
+        if kept and newest is not None and newest <= kept.mark and self._is_fresh(kept):
+            self._kept.move_to_end(key)
+            return kept.page
         return await self._flights.run(key, lambda: self._current(key, scope, read, keep=keep))
 
     async def _current(
@@ -74,7 +86,7 @@ class SharedPages:
             return await read()
         now, by = asyncio.get_running_loop().time(), SYSTEM.within(scope)
         kept = self._kept.pop(key, None)
-        if kept and now - kept.read_at < LONGEST and not await self._standstill.is_broken(by, kept.mark):
+        if kept and self._is_fresh(kept) and not await self._standstill.is_broken(by, kept.mark):
             self._kept[key] = kept
             return kept.page
         mark = await self._standstill.mark(by)
@@ -84,3 +96,6 @@ class SharedPages:
             if len(self._kept) > MOST:
                 self._kept.popitem(last=False)
         return page
+
+    def _is_fresh(self, kept: _Kept) -> bool:
+        return asyncio.get_running_loop().time() - kept.read_at < LONGEST

@@ -30,12 +30,16 @@ PORTS: Final = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Credential:
-    """An authenticated agent. `session` is None for a bearer token; `recheck` authenticates again, later on."""
+    """An authenticated agent. `session` is None for a bearer token; `recheck` authenticates again, later on.
+
+    `history`: the newest position in the history when a token was checked; None if it was not read.
+    """
 
     agent: Agent
     session: Session | None
     secret: str = field(repr=False)
     recheck: Callable[[], Awaitable[Agent | None]] = field(repr=False, compare=False)
+    history: int | None = None
 
     async def still_reads(self, actor: Actor) -> bool:
         """Whether it may still read all that the actor was allowed to read."""
@@ -139,10 +143,10 @@ async def _by_session(services: AuthServices, secret: str, *, in_use: bool = Tru
 
 
 async def _by_token(services: AuthServices, secret: str) -> Credential:
-    agent = await services.agents.verify(secret) if 0 < len(secret) <= MAX_TOKEN else None
-    if agent is None or agent.is_wall_screen:
+    found = await services.agents.tokens.verify(secret) if 0 < len(secret) <= MAX_TOKEN else None
+    if found is None or found.agent.is_wall_screen:
         raise NotSignedIn
-    return Credential(agent, None, secret, lambda: services.agents.verify(secret))
+    return Credential(found.agent, None, secret, lambda: services.agents.verify(secret), found.history)
 
 
 def _is_own_origin(origin: str, request: Request) -> bool:

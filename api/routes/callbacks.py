@@ -149,7 +149,8 @@ async def list_callbacks(
         return SharedPage.of(found.items, CallbackPage.of(found).model_dump_json(by_alias=True))
 
     asked = (filters, at_risk, cursor, limit)
-    page = await access.services.pages.get(actor.scope, asked, read, keep=at_risk is None)
+    newest = access.credential.history
+    page = await access.services.pages.get(actor.scope, asked, read, keep=at_risk is None, newest=newest)
     for callback_id, slug in page.seen:
         actor.saw(callback_id, slug)
     return respond(Answer(200, page.body))

@@ -54,7 +54,8 @@ class Agents(Service):
 
     async def verify(self, token: str) -> Agent | None:
         """The agent that holds `token`; None if it is unknown, malformed, expired or revoked."""
-        return await self.tokens.verify(token)
+        verified = await self.tokens.verify(token)
+        return verified.agent if verified else None
 
     @reading
     async def get(self, unit: Unit, name: str) -> Agent:

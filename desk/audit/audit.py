@@ -20,7 +20,7 @@ from desk.access.actor import SYSTEM, Actor
 from desk.audit import lists_repository as lists
 from desk.audit import repository as rows
 from desk.audit.anchors import AnchorFault, AnchorFile, AnchorsChanged
-from desk.audit.append_repository import append_after
+from desk.audit.append_repository import Appended, append_after
 from desk.audit.chain import Anchor, chain_keys, chained
 from desk.audit.entry import AuditEntry as AuditEntry
 from desk.audit.entry import AuditOutcome as AuditOutcome
@@ -49,6 +49,8 @@ LONG_NUMBER = re.compile(r"\d(?:[ .-]?\d){7,}")
 
 MOST_LISTS: Final = 500
 """Lists of which a process remembers what they named."""
+MOST_SUBJECTS: Final = 5000
+"""Callbacks of which a process remembers the department and the patient's index."""
 OTHERS_WRITE: Final = 1.0
 """Seconds after another process added to the chain in which it is locked for each addition."""
 
@@ -99,6 +101,8 @@ class Audit(Service):
         """The last row that this process wrote. While it is the newest, no one else has added to the chain."""
         self._named: dict[ListView, dict[AuditSubject, Naming]] = {}
         """What lists have named, since no one else has added to the chain."""
+        self._subjects: dict[str, AuditSubject] = {}
+        """Callbacks as they were when they were read. Rows are added only if those that they are about still are so."""
         self._usual_until = float("-inf")
 
     async def record(self, entry: AuditEntry) -> None:
@@ -209,37 +213,50 @@ class Audit(Service):
             return False
         if len(self._named) >= MOST_LISTS:
             self._named.clear()
-        views = {view for each in entries if (view := self._view(each.entry))}
-        about: dict[str, AuditSubject] = {}
-        if any(each.entry.callbacks for each in entries):
-            about = await self._context(SYSTEM, entries, views - self._named.keys())
-        self._last = await self._add_next(SYSTEM, entries, last, about)
-        if self._last is None:
-            self._usual_until = time + OTHERS_WRITE
-        return self._last is not None
+        if len(self._subjects) >= MOST_SUBJECTS:
+            self._subjects.clear()
+        for _ in range(2):  # a callback may have changed since it was remembered
+            await self._learn(entries)
+            added = await self._add_next(SYSTEM, entries, last)
+            if isinstance(added, tuple):
+                self._last = added
+                return True
+            if added is Appended.ELSEWHERE:
+                break
+            for id in _callbacks(entries):
+                self._subjects.pop(id, None)
+        self._usual_until = time + OTHERS_WRITE
+        return False
+
+    async def _learn(self, entries: Sequence[_Pending]) -> None:
+        """Read what is not remembered of the callbacks of these entries, and of what their lists have named."""
+        ids = _callbacks(entries)
+        if not ids:
+            return
+        views = {view for each in entries if (view := self._view(each.entry))} - self._named.keys()
+        unknown = {id for id in ids - self._subjects.keys() if UUID.fullmatch(id)}
+        if unknown or views:
+            await self._read_context(SYSTEM, unknown, views)
 
     @reading
-    async def _context(
-        self, unit: Unit, pending: Sequence[_Pending], unknown: Collection[ListView]
-    ) -> dict[str, AuditSubject]:
-        """Read the callbacks of these entries, and what their lists have named lately if it is not known."""
-        if unknown:
-            found = await lists.named_lately(unit, unknown, unit.now - self.fold)
+    async def _read_context(self, unit: Unit, ids: Collection[str], views: Collection[ListView]) -> None:
+        if views:
+            found = await lists.named_lately(unit, views, unit.now - self.fold)
             self._named |= {view: dict(namings) for view, namings in found.items()}
-        return await self._about(unit, pending)
+        self._subjects |= await lists.subjects(unit, ids)
 
     @one_statement
-    async def _add_next(
-        self, unit: Unit, pending: Sequence[_Pending], last: _Last, about: Mapping[str, AuditSubject]
-    ) -> _Last | None:
+    async def _add_next(self, unit: Unit, pending: Sequence[_Pending], last: _Last) -> _Last | Appended:
         wanted = [each for each in pending if not each.given_up]
         views = {view for each in wanted if (view := self._view(each.entry))}
         named = {view: self._still_named(self._named.get(view, {}), unit.now) for view in views}
-        made = self._made(wanted, unit.now, about, named, last)
+        made = self._made(wanted, unit.now, self._subjects, named, last)
         if not made:
             return last
-        if not await append_after(unit, *last, made):
-            return None
+        about = [self._subjects[id] for id in _callbacks(wanted) if id in self._subjects]
+        added = await append_after(unit, *last, made, about)
+        if added is not Appended.ADDED:
+            return added
         for entry, row in zip((each.entry for each in wanted), made, strict=True):
             if row.named_until is not None and (view := self._view(entry)) is not None:
                 naming = Naming(row.at, row.named_until)
@@ -273,8 +290,7 @@ class Audit(Service):
         return _last(made)
 
     async def _about(self, unit: Unit, pending: Sequence[_Pending]) -> dict[str, AuditSubject]:
-        ids = {id for each in pending for id in each.entry.callbacks if UUID.fullmatch(id)}
-        return await lists.subjects(unit, ids)
+        return await lists.subjects(unit, {id for id in _callbacks(pending) if UUID.fullmatch(id)})
 
     def _made(
         self,
@@ -289,7 +305,8 @@ class Audit(Service):
         made = list[AuditRow]()
         for entry, at in [(each.entry, each.at) for each in wanted]:
             seen = {about[id] for id in entry.callbacks if id in about}
-            seen |= {replace(each, department=left) for each in seen if (left := entry.moved.get(each.callback_id))}
+            if entry.moved:
+                seen |= {each._replace(department=left) for each in seen if (left := entry.moved.get(each.callback_id))}
             view = self._view(entry)
             lately = named.setdefault(view, set()) if view is not None else None
             made.append(self._row(entry, seq + 1, at, now, seen, lately, before))
@@ -364,6 +381,11 @@ class Audit(Service):
             id = rows.new_number_id()
             sealed = self._vault.seal(by_index[index], rows.NUMBER, id)
             await rows.add_number(unit, id, index, sealed)
+
+
+def _callbacks(entries: Sequence[_Pending]) -> set[str]:
+    """What these entries name. Some may be ids of no callback, or no ids."""
+    return set[str]().union(*(each.entry.callbacks for each in entries))
 
 
 def _last(made: Sequence[AuditRow]) -> _Last:

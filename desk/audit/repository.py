@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, literal, or_, select, text
@@ -24,8 +24,7 @@ LAST: Final = 2**63 - 1
 """No row has a higher number."""
 
 
-@dataclass(frozen=True)
-class AuditSubject:
+class AuditSubject(NamedTuple):
     """A callback that a row is about, with its department and its patient's index at that time."""
 
     callback_id: str

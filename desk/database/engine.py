@@ -88,7 +88,8 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
         """Open a connection for reading, which never waits for a writer."""
-        async with self.named_failures(READING), self._readers.begin() as connection:
+        opened = self._readers.begin if self.dialect == "sqlite" else self._readers.connect
+        async with self.named_failures(READING), opened() as connection:
             yield connection
 
     @contextmanager

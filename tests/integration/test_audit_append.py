@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from desk.access.actor import CALLER, SYSTEM
 from desk.audit import repository as rows
@@ -18,8 +19,10 @@ from desk.audit.repository import AuditRow
 from desk.database.engine import Database
 from desk.database.unit_of_work import Unit
 from desk.schema.migrate import migrate
+from desk.schema.tables import inquiries
 from tests.support.desk.audit import entry, everything, faults, make_audit, unguarded
 from tests.support.desk.desk import call, make_desk, person, phone
+from tests.support.desk.statements import counted
 from tests.support.fakes import FakeClock
 
 FOLD = timedelta(minutes=15)
@@ -42,6 +45,9 @@ STEPS = st.lists(
         st.tuples(st.just("write"), st.lists(ENTRIES, min_size=1, max_size=4)),
         st.tuples(st.just("elsewhere"), st.lists(ENTRIES, min_size=1, max_size=2)),
         st.tuples(st.just("cut"), st.just(())),
+        st.tuples(
+            st.just("change"), st.tuples(st.integers(0, 3), st.sampled_from(["kirurgi", "hjerte"]), st.integers(0, 1))
+        ),
         st.tuples(st.just("wait"), st.sampled_from([1, 10, 20])),
     ),
     min_size=4,
@@ -74,6 +80,8 @@ class Run:
 
     async def written(self, steps: Sequence[Any]) -> list[AuditRow]:
         await unguarded(self.database, *(f"delete from {name}" for name in ("audit", "audit_callbacks")))
+        for n in range(4):
+            await self.change((n, "kirurgi", 0))
         for kind, of in steps:
             self.clock.advance(timedelta(seconds=1))
             await getattr(self, kind)(of)
@@ -91,6 +99,13 @@ class Run:
     async def cut(self, _of: Any) -> None:
         newest = "delete from audit where seq = (select max(seq) from audit)"
         await unguarded(self.database, newest, "delete from audit_callbacks where seq not in (select seq from audit)")
+
+    async def change(self, to: tuple[int, str, int]) -> None:
+        """Without a row in the history, as a rotation of the keys changes the index of a patient."""
+        n, department, version = to
+        async with self.database.begin() as connection:
+            values = {"department": department, "patient_index": bytes([n, version]) * 16}
+            await connection.execute(update(inquiries).where(inquiries.c.id == self.ids[n]).values(values))
 
     async def wait(self, minutes: int) -> None:
         self.clock.advance(timedelta(minutes=minutes))
@@ -181,5 +196,42 @@ async def test_chain_is_not_gone_on_with_past_one_who_holds_the_lock(postgres_ur
             assert not writing.done()
         await writing
         assert [row.who for row in await everything(database)] == ["kari", "ola"]
+    finally:
+        await database.close()
+
+
+async def test_list_names_a_callback_again_that_has_changed_since_it_was_remembered(postgres_url: str) -> None:
+    await migrate(postgres_url)
+    database, clock = Database(postgres_url), FakeClock()
+    audit = make_audit(database, clock, fold=FOLD)
+    try:
+        ids = await registered(database, 3)
+        shown = entry(AuditAction.LIST_CALLBACKS, callbacks=ids, listed=True, session="t")
+        await audit.record(shown)
+        await audit.record(shown)
+        await Run(database, ids, lives_on=True).change((1, "hjerte", 1))
+        await audit.record(shown)
+        *_, row = await everything(database)
+        assert [(each.callback_id, each.department) for each in row.seen] == [(ids[1], "hjerte")]
+        assert (row.again, row.department) == (2, None)
+        await audit.record(shown)
+        *_, row = await everything(database)
+        assert (row.seen, row.again) == ((), 3)
+    finally:
+        await database.close()
+
+
+async def test_list_that_is_read_again_takes_one_statement(postgres_url: str) -> None:
+    await migrate(postgres_url)
+    database, clock = Database(postgres_url), FakeClock()
+    audit = make_audit(database, clock, fold=FOLD)
+    try:
+        shown = entry(AuditAction.LIST_CALLBACKS, callbacks=await registered(database, 3), listed=True, session="t")
+        await audit.record(shown)
+        await audit.record(shown)
+        with counted(database) as statements:
+            await audit.record(shown)
+        assert len(statements) == 1
+        assert [row.again for row in await everything(database)] == [None, 3, 3]
     finally:
         await database.close()

@@ -151,6 +151,35 @@ async def test_page_that_is_shown_again_is_not_read_again(world: World) -> None:
     assert len([each for each in statements if "from history" in each.lower()]) == 1
 
 
+async def test_page_is_shown_again_while_another_department_moves(world: World) -> None:
+    id = (await world.rings(1)).id
+    assert await ids(world, department="kirurgi", status="waiting") == [id]
+    await world.rings(2, department="hjerte")
+    with counted(world.database) as statements:
+        assert await ids(world, department="kirurgi", status="waiting") == [id]
+    assert not [each for each in statements if "promise_spoken" in each]
+
+
+async def test_page_that_is_shown_again_takes_two_statements(postgres_url: str, tmp_path: Path) -> None:
+    """The token with the position of the history, and the row of the audit."""
+    await migrate(postgres_url)
+    async with open_world(postgres_url, tmp_path) as world:
+        id = (await world.rings(1)).id
+        for _ in range(3):
+            await ids(world, department="kirurgi", status="waiting")
+        with counted(world.database) as statements:
+            assert await ids(world, department="kirurgi", status="waiting") == [id]
+        assert len(statements) == 2
+
+
+async def test_token_that_is_revoked_opens_no_page_that_is_kept(world: World) -> None:
+    await world.rings(1)
+    await ids(world, department="kirurgi")
+    (token,) = await world.services.agents.tokens.list(SYSTEM, "kari")
+    await world.services.agents.tokens.revoke(SYSTEM, token.id)
+    assert (await world.as_("kari", "GET", "/callbacks", params={"department": "kirurgi"})).status_code == 401
+
+
 async def test_page_of_another_scope_is_another_page(world: World) -> None:
     surgery, heart = (await world.rings(1)).id, (await world.rings(2, department="hjerte")).id
     await world.token("sara", Role.AGENT, ["kirurgi"])

@@ -13,6 +13,7 @@ from desk.accounts.repository import AgentRow, agents_within
 from desk.accounts.tokens.model import Token, TokenScope
 from desk.database.compiled import compiled, parameter
 from desk.database.unit_of_work import Unit
+from desk.history.feed_repository import NEWEST
 from desk.schema.tables import agents, grants, tokens
 
 t = tokens.c
@@ -20,12 +21,13 @@ t = tokens.c
 
 @dataclass(frozen=True)
 class ActiveToken:
-    """A token that is valid now, with its agent."""
+    """A token that is valid now, with its agent. `history`: the newest id in the history at the same moment."""
 
     id: int
     agent: AgentRow
     scope: TokenScope
     last_used_at: datetime | None
+    history: int
 
 
 def _is_active(now: Any) -> ColumnElement[bool]:
@@ -71,6 +73,7 @@ def _active(now: Any, those: ColumnElement[bool]) -> Select[Any]:
             grants.c.role,
             grants.c.department,
             emergency.opened(now),
+            NEWEST.label("history"),
         )
         .select_from(tokens.join(agents, agents.c.id == t.agent_id).outerjoin(grants, grants.c.agent_id == agents.c.id))
         .where(_is_active(now), those)
@@ -192,7 +195,7 @@ def _visible_to(scope: Scope, agent: str) -> ColumnElement[bool]:
 def _read_active(row: Any) -> ActiveToken:
     opened = emergency.departments(row.opened)
     agent = AgentRow(row.agent_id, row.name, row.phone, frozenset(), opened=opened)
-    return ActiveToken(row.id, agent, _scope(row.scope), row.last_used_at)
+    return ActiveToken(row.id, agent, _scope(row.scope), row.last_used_at, row.history)
 
 
 def _read(row: Any) -> Token:

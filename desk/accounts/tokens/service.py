@@ -1,6 +1,7 @@
 """Tokens of programs: limited to what their agent may do at each moment, or less, and revoked at once."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -37,20 +38,24 @@ MOST_TOKENS: Final = 50
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class VerifiedToken:
+    """The agent of a valid token, and the newest position in the history when it was read, in the same round trip."""
+
+    agent: Agent
+    history: int
+
+
 class Tokens(Service):
     """The tokens of one database."""
 
     def __init__(self, *, database: Database, clock: Clock) -> None:
         super().__init__(database=database, clock=clock)
-        self._verified: Batcher[bytes, Agent | None] = Batcher(self._verify, most=MOST_VERIFIED)
+        self._verified: Batcher[bytes, VerifiedToken | None] = Batcher(self._verify, most=MOST_VERIFIED)
 
-    async def verify(self, secret: str) -> Agent | None:
+    async def verify(self, secret: str) -> VerifiedToken | None:
         """The token's agent, limited to the token's scope; None if it is unknown, malformed, expired or revoked."""
-        return await self.verify_hash(hashed(secret)) if secret.startswith(TOKEN_PREFIX) else None
-
-    async def verify_hash(self, hash: bytes) -> Agent | None:
-        """As `verify`, for callers that kept only the hash of a token."""
-        return await self._verified.ask(hash)
+        return await self._verified.ask(hashed(secret)) if secret.startswith(TOKEN_PREFIX) else None
 
     @unit_of_work
     async def issue(
@@ -105,7 +110,7 @@ class Tokens(Service):
         if not await rows.revoke(unit, id):
             raise TokenNotFound
 
-    async def _verify(self, hashes: Sequence[bytes]) -> Sequence[Agent | None]:
+    async def _verify(self, hashes: Sequence[bytes]) -> Sequence[VerifiedToken | None]:
         found = await self._find(SYSTEM, set(hashes))
         long_ago = self._clock.now() - NOTED_EVERY
         unrecorded = {
@@ -113,7 +118,7 @@ class Tokens(Service):
         }
         if unrecorded:
             await self._record_use(unrecorded)
-        return [_agent(found[hash]) if hash in found else None for hash in hashes]
+        return [_verified(found[hash]) if hash in found else None for hash in hashes]
 
     @reading
     async def _find(self, unit: Unit, hashes: set[bytes]) -> dict[bytes, ActiveToken]:
@@ -131,5 +136,6 @@ class Tokens(Service):
         await rows.set_used(unit, ids)
 
 
-def _agent(token: ActiveToken) -> Agent:
-    return agent_of(token.agent).narrowed(token.scope.departments, token.scope.permissions)
+def _verified(token: ActiveToken) -> VerifiedToken:
+    agent = agent_of(token.agent).narrowed(token.scope.departments, token.scope.permissions)
+    return VerifiedToken(agent, token.history)
