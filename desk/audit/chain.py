@@ -19,6 +19,8 @@ from desk.audit.repository import AuditRow
 from desk.vault.vault import Vault
 
 PURPOSE: Final = "innringing audit chain"
+_COLUMNS: Final = tuple(field.name for field in fields(AuditRow) if field.name not in ("hash", "seen"))
+_encoded: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 _NIBBLES: Final = "abcdefghijklmnop"
 _ANCHOR: Final = re.compile(r"([0-9]{1,19}):([a-p]{64})", re.ASCII)
 
@@ -46,10 +48,9 @@ def chained(row: AuditRow, before: bytes, key: bytes) -> AuditRow:
 
 def canonical(row: AuditRow) -> bytes:
     """Encode a row to the same bytes on both engines: JSON of its columns by name, and of its callbacks by id."""
-    columns = {field.name: getattr(row, field.name) for field in fields(row) if field.name not in ("hash", "seen")}
-    plain = {name: _plain(value) for name, value in columns.items()}
+    plain = {name: _plain(getattr(row, name)) for name in _COLUMNS}
     seen = sorted((each.callback_id, each.department, _plain(each.patient_index)) for each in row.seen)
-    return json.dumps([plain, seen], ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    return _encoded([plain, seen]).encode()
 
 
 def _plain(value: Any) -> Any:
