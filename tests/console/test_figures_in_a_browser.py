@@ -71,7 +71,13 @@ async def test_tables_are_read_without_scrolling_sideways_on_a_narrow_screen(con
             cells = await row.locator("td[data-label]").all()
             assert [await each.get_attribute("data-label") for each in cells] == heads[1:]
             for each in cells:
-                assert "none" not in await each.evaluate("each => getComputedStyle(each, '::before').content")
+                label = await each.evaluate(
+                    "each => (({ content, textAlign }) => [content, textAlign])(getComputedStyle(each, '::before'))"
+                )
+                assert (label[0] != "none", label[1]) == (True, "start")
+                assert await each.evaluate("each => getComputedStyle(each).overflowWrap") == "normal", (
+                    "85,2 is one word"
+                )
     assert await violations(page) == []
 
 
