@@ -2,9 +2,9 @@
 
 import os
 
-from ops.commands.lean import without
+from ops.commands.lean import phone_doors_imports
 
-with without("rich"):  # structlog would load it for tracebacks with colours, which no log of ours has
+with phone_doors_imports():
     from ivr.app import main
 
 

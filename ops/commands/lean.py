@@ -1,8 +1,9 @@
-"""Load a library as if others were not installed, because it would load them for nothing."""
+"""Load a library without others that it would load for nothing."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 
 
 @contextmanager
@@ -17,3 +18,35 @@ def without(*names: str) -> Iterator[None]:
         for name in names:
             del sys.modules[name]
         sys.modules.update(loaded)
+
+
+@contextmanager
+def with_empty(*names: str) -> Iterator[None]:
+    """Inside the block, whatever is imported from these modules is None. Afterwards they can be loaded.
+
+    For modules that a library imports always, for users who need them. Those that are loaded already stay as they are.
+    """
+    empty = {name: _Empty(name) for name in names if name not in sys.modules}
+    sys.modules.update(empty)
+    try:
+        yield
+    finally:
+        for name in empty:
+            del sys.modules[name]
+
+
+class _Empty(ModuleType):
+    def __getattr__(self, name: str) -> None:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+
+@contextmanager
+def phone_doors_imports() -> Iterator[None]:
+    """Leave out what the phone door and its standby need nothing of.
+
+    `rich`: structlog would load it for tracebacks with colours, which no log of ours has. Sessions of SQLAlchemy's ORM,
+    which come with its asyncio engine: 6 MB.
+    """
+    with without("rich"), with_empty("sqlalchemy.ext.asyncio.scoping", "sqlalchemy.ext.asyncio.session"):
+        yield

@@ -2,9 +2,9 @@
 
 import os
 
-from ops.commands.lean import without
+from ops.commands.lean import phone_doors_imports
 
-with without("rich"):  # as for the phone door
+with phone_doors_imports():
     from ivr.standby import main
 
 
