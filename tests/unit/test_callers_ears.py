@@ -29,9 +29,11 @@ class Line:
         self._packets = 0
 
     def play(self, sound: Samples) -> None:
-        data = to_alaw(sound)
+        data, now = to_alaw(sound), time.time()
+        if not self._packets:
+            self.heard.begin(now)
         for start in range(0, len(data), FRAME):
-            self.heard.add(self._packets, self._packets * FRAME, data[start : start + FRAME], time.time())
+            self.heard.add(self._packets, self._packets * FRAME, data[start : start + FRAME], now)
             self._packets += 1
 
 
