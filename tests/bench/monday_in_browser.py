@@ -23,7 +23,7 @@ from tests.support.web.monday import play
 from tests.support.web.monday_story import Monday
 
 RTP_PORTS: Final = "10000-12999"
-"""Two or more for each caller of the weekend: they ring within half a minute, and a call lasts longer."""
+"""More than the callers of a wave need: RTP and RTCP of each call, until it is forgotten."""
 CALLS_AT_ONCE: Final = 600
 """No caller is refused because of the others."""
 

@@ -34,6 +34,9 @@ SATURDAY: Final = datetime(2026, 11, 21, 11, tzinfo=UTC)
 MORNING: Final = datetime(2026, 11, 23, 7, 5, tzinfo=UTC)  # five past eight in Oslo
 NOON: Final = datetime(2026, 11, 23, 11, 30, tzinfo=UTC)  # two hours after the last try of the morning
 
+WAVE: Final = 25
+"""Callers of one department at once: two departments have about fifty calls then."""
+
 
 async def play(folder: Path, browser: Browser, count: int, **given: object) -> Monday:
     """Play it with that many people in each department, and compare. `given` are settings."""
@@ -79,11 +82,12 @@ async def _add(exchange: Exchange, desk: Desk) -> None:
 
 
 async def _weekend(exchange: Exchange, desk: Desk, every: Sequence[Person]) -> None:
-    """Everyone rings, keys an identity number, and hears the receipt to its end."""
+    """Everyone rings, one wave after another, keys an identity number, and hears the receipt to its end."""
     folder, port = exchange.system.folder / desk.slug, exchange.system.settings.sip.port
     callers = [(each.number, each.identity) for each in every]
-    outcome = await sipp.ring(folder, port, desk.extension, callers, rate=3, before_keys=1.0)
-    assert (outcome.successful, outcome.failed) == (len(every), 0)
+    for wave in (callers[first : first + WAVE] for first in range(0, len(callers), WAVE)):
+        outcome = await sipp.ring(folder, port, desk.extension, wave, rate=3, before_keys=1.0)
+        assert (outcome.successful, outcome.failed) == (len(wave), 0)
 
 
 async def _work(

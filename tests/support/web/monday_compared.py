@@ -66,7 +66,7 @@ def _one(worked: Worked, person: Person, callback: dict[str, Any], events: Seque
     tries = len(person.replies)
     counted = ("registered", "claimed", "dial_requested", "dial_ended")
     facts: dict[str, tuple[object, object]] = {
-        "identity": (callback["patient"]["masked"][:6] == person.identity[:6], True),
+        "identity": ((callback["patient"] or {}).get("masked", "none")[:6], person.identity[:6]),
         "department": (callback["department"], worked.desk.slug),
         "topic": (callback["topic"], person.topic),
         "priority": (callback["priority"] == "urgent", person.urgent),
