@@ -33,7 +33,7 @@ class Batcher(Generic[Q, A]):
         self._waiting.append((question, future))
         if self._under_way is None:
             self._go()
-        return await shielded(_of(future))
+        return await shielded(future)
 
     @property
     def idle(self) -> bool:
@@ -83,7 +83,3 @@ class SingleFlight(Generic[K, A]):
 
 async def _one_for_all(works: Sequence[Callable[[], Awaitable[A]]]) -> list[A]:
     return [await works[0]()] * len(works)
-
-
-async def _of(future: asyncio.Future[A]) -> A:
-    return await future

@@ -134,7 +134,7 @@ class Service:
         self._clock = clock
 
 
-async def shielded(work: Coroutine[Any, Any, T]) -> T:
+async def shielded(work: Coroutine[Any, Any, T] | asyncio.Future[T]) -> T:
     """Await `work` to its end even when the awaiting task is cancelled; then let the cancellation go on.
 
     A caller who hangs up cancels a dialogue. Were the cancellation to reach a statement or a commit, the driver would
