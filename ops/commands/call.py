@@ -21,7 +21,7 @@ from desk.settings.settings import Settings
 from ivr.prompts.catalogue import Catalogue, PromptsError, load_catalogue
 from ivr.rehearsal import people
 from ops.commands.terminal import load_settings, say
-from ops.machine.ready import address
+from ops.machine.ready import address, from_here
 from ops.messages.translation import translated
 from ops.softphone.errors import PhoneError
 from ops.softphone.listening import HeardPrompt, PromptRecogniser
@@ -67,7 +67,9 @@ def call(
     withheld: Annotated[bool, typer.Option("--withheld", help="Hide the number you call from.")] = False,
     info: Annotated[bool, typer.Option("--info", help="Press keys by SIP INFO, not as RTP events (RFC 4733).")] = False,
     out: Annotated[Path | None, typer.Option(help="Where to save the recording. [default: var/call.wav]")] = None,
-    host: Annotated[str, typer.Option(help="The SIP address of the system.")] = "127.0.0.1",
+    host: Annotated[
+        str | None, typer.Option(help="The SIP address of the system. [default: INNRINGING_SIP_HOST]")
+    ] = None,
     port: Annotated[int | None, typer.Option(help="Its SIP port. [default: INNRINGING_SIP_PORT, 5060]")] = None,
     someone: Annotated[
         int | None,
@@ -86,6 +88,7 @@ def call(
             raise PhoneError("--id may only contain digits, * and #.")
         plan = CallPlan(extension, caller, withheld, keys, info)
         tls = _tls(settings)
+        host = host or from_here(settings.sip.host)
         port = port or (settings.sip.tls_port if tls else settings.sip.port)
         shown_extension = escape(Scrubber()(extension))
         console.print(

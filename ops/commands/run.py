@@ -34,7 +34,7 @@ from ops.machine.children import ending_with_parent
 from ops.machine.demo_parts import demo_parts
 from ops.machine.engine import EngineError
 from ops.machine.in_use import AlreadyRunning, only_one_in
-from ops.machine.ready import address, doors_are_open, lacking
+from ops.machine.ready import address, doors_are_open, from_here, lacking
 from ops.machine.signs_of_life import SignsOfLife
 
 DOORS = ("standby", "ivr", "api")
@@ -240,8 +240,7 @@ def _wait_until_ready(settings: Settings, doors: Sequence[Door], stopping: threa
 
 def _say_where(settings: Settings, server: asterisk.AsteriskServer) -> None:
     departments = load_departments(settings.files.departments).all()
-    host = settings.sip.host if ":" in settings.sip.host and settings.sip.host != "::" else "127.0.0.1"
-    phones = address(host, settings.sip.port)
+    phones = address(from_here(settings.sip.host), settings.sip.port)
     token = settings.files.var / "demo-token"
     phone = server.instance.folder / "phones.json"
     scheme, web = "https" if settings.api.tls else "http", address(settings.api.host, settings.api.port)

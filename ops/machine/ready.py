@@ -35,9 +35,13 @@ def api_answers(settings: Settings) -> bool:
 
 
 def _of_api(settings: Settings, path: str) -> urllib.request.Request:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.api.host, settings.api.host)
     scheme = "https" if settings.api.tls else "http"
-    return urllib.request.Request(f"{scheme}://{address(host, settings.api.port)}/{path}")
+    return urllib.request.Request(f"{scheme}://{address(from_here(settings.api.host), settings.api.port)}/{path}")
+
+
+def from_here(host: str) -> str:
+    """Return where this machine reaches a server of its own that listens on `host`, which may be every address."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
 def address(host: str, port: int) -> str:

@@ -14,7 +14,7 @@ from ops.commands.call import DEMO_CALLER
 from ops.commands.run import SYNTHETIC_IDENTITY
 from ops.commands.terminal import load_settings, this_command
 from ops.machine.asterisk import port_is_free
-from ops.machine.ready import address
+from ops.machine.ready import address, from_here
 
 HERE = Path(sys.executable).parent
 
@@ -44,6 +44,7 @@ def test_free_and_taken_ports_are_distinguished_on_ipv6(kind: socket.SocketKind)
         assert not port_is_free(kind, "::1", port)
     assert port_is_free(kind, "::1", port)
     assert (address("::1", 80), address("127.0.0.1", 80)) == ("[::1]:80", "127.0.0.1:80")
+    assert [from_here(host) for host in ("::", "0.0.0.0", "192.0.2.1")] == ["::1", "127.0.0.1", "192.0.2.1"]
 
 
 def test_commands_take_a_folder_with_a_demo_as_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
