@@ -118,6 +118,7 @@ class Report:
 
     def lines(self) -> list[str]:
         normal, loaded = self.normal, self.loaded
+        told = [each for each in loaded if each.receipt < math.inf]
         return [
             f"calls {self.rung.successful + self.rung.failed + len(normal) + len(loaded)}, most at once "
             f"{self.rung.most_at_once} and {len(loaded)} test callers among them; failed {self.rung.failed}",
@@ -126,6 +127,12 @@ class Report:
             f"last key to receipt, idle: p50 {percentile(normal, 50):.3f} s, longest {percentile(normal, 100):.3f} s",
             f"last key to receipt, full line: p50 {percentile(loaded, 50):.3f} s, p99 {percentile(loaded, 99):.3f} s, "
             f"longest {percentile(loaded, 100):.3f} s ({len(loaded)} measured)",
+            *(
+                f"no receipt recognised: {', '.join(each.heard)}; {each.length:.0f} s"
+                for each in loaded
+                if each not in told
+            ),
+            f"of the others p99 {percentile(told, 99):.3f} s",
             f"processors busy {self.busy:.0f} % of {os.cpu_count()}, load {self.load[0]:.1f}",
         ]
 
