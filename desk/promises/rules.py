@@ -15,8 +15,6 @@ from desk.departments.departments import Department, Policy
 from desk.promises.errors import PromiseNotPossible
 from desk.promises.model import UNLIMITED, Availability, NextStep, Promise
 
-"""When a department starts calling on a day for which promises were made earlier (deadline policy)."""
-
 FURTHEST = timedelta(days=62)
 """How far ahead an agent may promise."""
 
@@ -47,7 +45,7 @@ def promise_by_hand(
     by = by.astimezone(UTC)
     promise = Promise(department.policy, by, by)
     if department.policy is Policy.DEADLINE:
-        start = max(now.astimezone(UTC), min(_opening(department, day), by))
+        start = _window(department, now.astimezone(UTC), by).from_
         while end := availability.closed_until(start):
             start = end.astimezone(UTC)
         promise = replace(promise, from_=start)
@@ -139,9 +137,7 @@ def _next_deadline(department: Department, now: datetime) -> Promise:
     for day in _workdays(department, today):
         cutoff, answer_by = _hours(department, day)
         if day > today or now < _instant(day, cutoff):
-            by = _instant(day, answer_by)
-            opens = min(_opening(department, day), by)
-            return Promise(Policy.DEADLINE, max(now.astimezone(UTC), opens), by)
+            return _window(department, now.astimezone(UTC), _instant(day, answer_by))
     raise AssertionError("workdays never end")
 
 
@@ -175,7 +171,7 @@ def _next_window(department: Department, earliest: datetime) -> Promise:
         _, answer_by = _hours(department, day)
         by = _instant(day, answer_by)
         if earliest < by:
-            return Promise(Policy.DEADLINE, max(earliest, min(_opening(department, day), by)), by)
+            return _window(department, earliest, by)
     raise AssertionError("workdays never end")
 
 
@@ -210,9 +206,13 @@ def _rounds(department: Department, day: date) -> tuple[time, ...]:
     return half.rounds if half else department.rounds
 
 
-def _opening(department: Department, day: date) -> datetime:
-    """Return from when the department may call patients that day: an earlier attempt keeps no promise."""
-    return _instant(day, department.ringing_hours[0])
+def _window(department: Department, earliest: datetime, by: datetime) -> Promise:
+    """Return the window from `earliest` until `by`, but not before patients may be called that day.
+
+    An earlier attempt keeps no promise.
+    """
+    opens = _instant(by.astimezone(OSLO).date(), department.ringing_hours[0])
+    return Promise(Policy.DEADLINE, max(earliest, min(opens, by)), by)
 
 
 def _instant(day: date, at: time) -> datetime:

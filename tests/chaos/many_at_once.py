@@ -118,7 +118,7 @@ class Report:
 
     def lines(self) -> list[str]:
         normal, loaded = self.normal, self.loaded
-        told = [each for each in loaded if each.receipt < math.inf]
+        with_receipt = [each for each in loaded if each.receipt < math.inf]
         return [
             f"calls {self.rung.successful + self.rung.failed + len(normal) + len(loaded)}, most at once "
             f"{self.rung.most_at_once} and {len(loaded)} test callers among them; failed {self.rung.failed}",
@@ -130,9 +130,9 @@ class Report:
             *(
                 f"no receipt recognised: {', '.join(each.heard)}; {each.length:.0f} s"
                 for each in loaded
-                if each not in told
+                if each not in with_receipt
             ),
-            f"of the others p99 {percentile(told, 99):.3f} s",
+            f"of the others p99 {percentile(with_receipt, 99):.3f} s",
             f"processors busy {self.busy:.0f} % of {os.cpu_count()}, load {self.load[0]:.1f}",
         ]
 

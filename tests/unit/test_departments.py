@@ -12,16 +12,11 @@ from desk.departments.errors import DepartmentNotFound, DepartmentsFileError
 from desk.departments.file import load_departments
 from desk.files.toml_lines import key_lines
 from desk.paths import ROOT
+from tests.support.desk.edited_departments import GOOD as KIRURGI
 
-GOOD = """\
-[kirurgi]
-name = "Kirurgisk poliklinikk"
-extension = "1000"
-hospital_number = "+4768050001"
-policy = "deadline"
-cutoff = "14:00"
-answer_by = "15:00"
-
+GOOD = (
+    KIRURGI
+    + """
 [hjerte]
 name = "Hjertepoliklinikken"
 extension = "2000"
@@ -29,6 +24,7 @@ hospital_number = "+4768050002"
 policy = "rounds"
 rounds = ["10:00", "13:00"]
 """
+)
 
 
 @pytest.fixture
