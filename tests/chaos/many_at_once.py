@@ -144,7 +144,16 @@ def percentile(found: Sequence[Probe], percent: int) -> float:
     return statistics.quantiles(times, n=100, method="inclusive")[percent - 1]
 
 
-async def full_line(system: System, url: str, folder: Path, *, at_once: int, minutes: float) -> Report:
+def keep_unheard(rung: Sequence[Rung], probes: Sequence[Probe], to: Path | None) -> None:
+    """Save the sound of those in whose call no receipt was recognised: was it silent, or is our ear at fault?"""
+    for each, probe in zip(rung, probes, strict=True):
+        if to is not None and probe.receipt == math.inf:
+            each.caller.call.heard.save(to / f"{probe.phone.removeprefix('+')}.wav")
+
+
+async def full_line(
+    system: System, url: str, folder: Path, *, at_once: int, minutes: float, sound: Path | None = None
+) -> Report:
     """Measure the idle system, then fill the line and measure again."""
     idle = people(9_000, NORMAL_CALLS)
     normal = [await each.listened() for each in await rings(system, idle, every=1.5)]
@@ -164,6 +173,7 @@ async def full_line(system: System, url: str, folder: Path, *, at_once: int, min
     await asyncio.sleep(2)
     waited = await drained(system.settings.files.spool_folder)
     loaded = [await each.listened() for each in measured]
+    keep_unheard(measured, loaded, sound)
     stored = await read_stored(system.settings, url)
     heard = {each.phone: each.heard for each in (*normal, *loaded)}
     faults = (fault_of(phone, identity, stored, heard.get(phone)) for phone, identity in (*idle, *callers, *tested))
@@ -203,6 +213,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(prog="many_at_once", description=__doc__)
     asked.add_argument("--calls", type=int, default=330, help="conversations at once")
     asked.add_argument("--minutes", type=float, default=5.0, help="how long the line stays full")
+    asked.add_argument("--sound", type=Path, help="where to save the calls without a recognised receipt")
     given = asked.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that everything started here is stopped
     with tempfile.TemporaryDirectory(prefix="innringing-chaos-") as name, postgres.start(durable=True) as server:
@@ -216,7 +227,8 @@ def main() -> None:
         run(machine_settings(folder, **settings), "migrate")
         run(machine_settings(folder), "prompts", "build", "--tools", str(tree.ensure(tree.ASTERISK) / "bin"))
         with running_system(folder, **settings) as system:
-            report = asyncio.run(full_line(system, url, folder, at_once=given.calls, minutes=given.minutes))
+            line = full_line(system, url, folder, at_once=given.calls, minutes=given.minutes, sound=given.sound)
+            report = asyncio.run(line)
     print("\n".join(report.lines()))
     sys.exit(0 if report.passed else 1)
 

@@ -5,11 +5,15 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from ops.machine import tree
 from tests.support.ports import free_port
 
 KEY_MS = 120  # followed by a pause of the same length; the payload type is 96 unless a third value is set
+MEDIA: Final = "127.0.0.9"
+"""Where sipp says it takes sound, on loopback. It opens no port for it, so another caller may have the same port there
+and would hear what sipp's callers hear."""
 _TARGET = "sip:[service]@[remote_ip]:[remote_port]"
 _SCENARIO = """<?xml version="1.0" encoding="ISO-8859-1" ?>
 <scenario name="patient">
@@ -99,7 +103,7 @@ async def ring(
         str(tree.program("sipp")),
         f"{proxy or '127.0.0.1'}:{sip_port}",
         *("-sf", str(scenario), "-inf", str(data), "-s", extension),
-        *("-i", own, "-p", str(free_port(socket.SOCK_DGRAM)), "-mi", own),
+        *("-i", own, "-p", str(free_port(socket.SOCK_DGRAM)), "-mi", MEDIA if own == "127.0.0.1" else own),
         *("-mp", str(30000 + free_port(socket.SOCK_DGRAM) % 100 * 20), "-m", str(len(callers)), "-l", "2000"),
         *("-r", f"{rate:g}", "-trace_stat", "-stf", str(statistics), "-fd", "1", "-nostdin", "-timeout", f"{seconds}s"),
     ]
