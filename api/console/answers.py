@@ -69,13 +69,15 @@ def wants_page(request: Request) -> bool:
 def error_page(request: Request, status: int, id: str, retry_after: int | None = None) -> Response | None:
     """Answer an error as a page; None for a program's request, which gets a problem document.
 
-    An unfinished log-in leads to the page that finishes it, and back. For htmx only the line of errors is replaced, so
-    that what was typed stays; a log-in that has ended says so by a header, and the shell asks for a new one in a
-    dialog.
+    An unfinished log-in leads to the page that finishes it, and back; the address of a form to its page. For htmx only
+    the line of errors is replaced, so that what was typed stays; a log-in that has ended says so by a header, and the
+    shell asks for a new one in a dialog.
     """
     if not wants_page(request):
         return None
     trace_of(request).problem = id
+    if status == 405 and request.method == "GET":  # a form's address, loaded again: its page is the one above
+        return RedirectResponse(request.url.path.rpartition("/")[0] or "/", status_code=303)
     own = OWN_PAGES.get(id)
     if own is not None and not by_htmx(request):
         return RedirectResponse(_with_after(own, request), status_code=303)

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from api.schemas.callbacks import CallbackOut
 from api.schemas.fields import (
     MAX_LIMIT,
-    MAX_NOTE,
     TOPIC,
     Body,
     Language,
@@ -20,6 +19,7 @@ from api.schemas.fields import (
 )
 from api.web.text import PLAIN_TEXT, reason
 from desk.inquiries.model import Priority
+from desk.inquiries.notes import LONGEST_NOTE
 
 Topic = Annotated[str, Field(max_length=32, pattern=TOPIC)]
 
@@ -58,8 +58,8 @@ class AmendIn(Body):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
 
     priority: Priority = Field(default=Priority.NORMAL, json_schema_extra=_without_default)
-    note: Annotated[str, Field(max_length=MAX_NOTE, pattern=PLAIN_TEXT)] | None = Field(
-        default=None, description="Replaces the note; null or an empty text removes it."
+    note: Annotated[str, Field(max_length=LONGEST_NOTE, pattern=PLAIN_TEXT)] | None = Field(
+        default=None, description="Replaces the whole note; null or an empty text removes it."
     )
     topic: Topic | None = Field(default=None, description="Key of a topic; null or an empty text removes it.")
 

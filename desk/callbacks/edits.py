@@ -133,7 +133,7 @@ class CallbackEdits(CallbackService):
                 details={"source": SWITCHBOARD},
             )
             return RegistrationResult(added, created=True, later=offer.later)
-        changed: dict[str, Any] = {"note": inquiries.joined(found.note, note)}
+        changed: dict[str, Any] = {"note": notes.joined(found.note, note)}
         if priority is Priority.URGENT:
             changed["priority"] = RANK[priority]
         more = {"source": SWITCHBOARD}
@@ -151,16 +151,20 @@ class CallbackEdits(CallbackService):
         versions: Collection[int] | None,
         priority: Priority | None = None,
         note: str | None = None,
+        instead_of: str | None = None,
         topic: str | None = None,
     ) -> Callback:
         """Set priority, note or topic. An empty note or topic removes it; None leaves it as it is.
 
-        Raises CallbackNotFound, UnknownTopic (not one of the department's), and VersionConflict unless the callback
-        has one of those `versions` now (None: any); and what `notes.checked` does.
+        `instead_of`: the note that a person read, and means to replace. Raises CallbackNotFound, UnknownTopic (not one
+        of the department's), and VersionConflict unless the callback has one of those `versions` now (None: any), and
+        the note is still that one; and what `notes.checked` does.
         """
         notes.checked(note)
         callback = await rows.locked(unit, id)
         if versions is not None and callback.version not in versions:
+            raise VersionConflict
+        if instead_of is not None and not notes.same_words(callback.note, instead_of):
             raise VersionConflict
         return await self._amended(unit, callback, priority, note, topic)
 

@@ -19,11 +19,12 @@ from desk.departments.departments import Department
 from desk.history import repository as history
 from desk.history.model import Details, HistoryEntry
 from desk.ids import CallbackId
+from desk.inquiries import notes
 from desk.inquiries import transitions as inquiries
 from desk.inquiries.availability import unanswered
 from desk.inquiries.model import ClosedReason, Priority, Status
 from desk.inquiries.repository import PATIENT_NUMBER, RANK
-from desk.inquiries.transitions import joined, record_event, renew_promise, renewed, transition
+from desk.inquiries.transitions import record_event, renew_promise, renewed, transition
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises.model import PromiseOffer, PromiseReason
@@ -152,7 +153,7 @@ async def merge(
     own: dict[str, Any] = {"call_count": callback.call_count + duplicate.call_count}
     if duplicate.phone != callback.phone:
         own["added_phone"] = duplicate.phone.e164
-    changes: dict[str, Any] = {"note": joined(callback.note, duplicate.note), "not_before": None}
+    changes: dict[str, Any] = {"note": notes.joined(callback.note, duplicate.note), "not_before": None}
     to = None
     if callback.status is Status.UNREACHABLE:
         to = Status.WAITING
@@ -238,7 +239,7 @@ async def attempt(
         return await inquiries.close(unit, callback, CLOSING[outcome], None)
     if step and step.is_last:
         await record_event(unit, callback, "attempt", details=details)
-        ready = joined(callback.note, attempts_note(callback.counted))
+        ready = notes.joined(callback.note, attempts_note(callback.counted))
         return await transition(unit, callback, "unreachable", to=Status.UNREACHABLE, note=ready)
     changes: dict[str, Any] = {"priority": RANK[Priority.URGENT], "not_before": None}  # cut off: first in line
     if step:

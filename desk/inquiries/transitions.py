@@ -5,13 +5,14 @@ Each transition writes one history row. A channel's own values are carried along
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from desk.database.together import Write
 from desk.database.unit_of_work import Unit
 from desk.departments.departments import Department
 from desk.history import repository as history
 from desk.history.model import Details, HistoryEntry
+from desk.inquiries import notes
 from desk.inquiries import repository as rows
 from desk.inquiries.availability import next_promise, taken_over
 from desk.inquiries.errors import AlreadyClaimed, ClaimLost, IllegalMove
@@ -21,10 +22,6 @@ from desk.promises.model import PromiseOffer, PromiseReason
 from desk.promises.rules import due, spoken_text
 
 T = TypeVar("T", bound=Inquiry)
-
-LONGEST_NOTE: Final = 4000
-"""Characters of an inquiry's note. Lists show it whole, so it must not grow with each booking."""
-OLDER_NOTES: Final = "(Eldre notater står i historikken.)"
 
 
 async def transition(
@@ -43,7 +40,7 @@ async def transition(
     was = inquiry.status
     older = None
     if changes.get("note"):
-        changes["note"], older = shortened(changes["note"])
+        changes["note"], older = notes.shortened(changes["note"])
     if to is not None:
         changes["status"] = next_status(was, to).value
         if was is Status.CLAIMED:
@@ -86,7 +83,7 @@ async def close(unit: Unit, inquiry: T, reason: ClosedReason, note: str | None) 
         details={"reason": reason.value},
         closed_reason=reason.value,
         closed_at=unit.now,
-        note=joined(inquiry.note, note),
+        note=notes.joined(inquiry.note, note),
     )
 
 
@@ -126,7 +123,7 @@ async def transfer(
     unit.trail.moved_from(inquiry.department, inquiry.id)
     await record_event(unit, inquiry, "transferred_out", details={"to": rules.slug, "promise": promise})
     changes = await renew_promise(unit, rules, inquiry, PromiseReason.TRANSFERRED, offer)
-    changes |= {"department": rules.slug, "note": joined(inquiry.note, note)}
+    changes |= {"department": rules.slug, "note": notes.joined(inquiry.note, note)}
     if not kept:
         changes["not_before"] = None
     if inquiry.topic not in rules.topics:
@@ -208,21 +205,6 @@ async def changeable(unit: Unit, inquiry: T, fence: int | None) -> T:
     if fence is None:
         return await unclaimed(unit, inquiry)
     return await with_claim(unit, inquiry, fence)
-
-
-def joined(note: str | None, more: str | None) -> str | None:
-    """Join two notes, one below the other: what someone wrote is never overwritten."""
-    return "\n".join(part for part in (note, more) if part) or None
-
-
-def shortened(note: str) -> tuple[str, str | None]:
-    """Return the newest lines of a note, and the older ones that no longer fit; None if all do."""
-    if len(note) <= LONGEST_NOTE:
-        return note, None
-    note = note.removeprefix(f"{OLDER_NOTES}\n")
-    cut = len(note) - (LONGEST_NOTE - len(OLDER_NOTES) - 1)
-    line = note.find("\n", cut - 1) + 1 or cut
-    return f"{OLDER_NOTES}\n{note[line:]}", note[:line].rstrip("\n")
 
 
 async def renewed(unit: Unit, rules: Department, inquiry: Inquiry, reason: PromiseReason) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from playwright.async_api import expect
 from desk.access.actor import SYSTEM
 from desk.access.permissions import Role
 from desk.callbacks.model import Callback
+from tests.support.synthetic import synthetic_identity
 from tests.support.web.browser import Console, chromium
 from tests.support.web.live import served
 
@@ -234,6 +235,49 @@ async def test_note_being_written_survives_an_outcome_and_a_colleagues_change(co
     await page.get_by_role("button", name="Svarte ikke").click()
     await expect(page.locator("#next-step")).to_be_visible()
     await expect(page.locator("#note")).to_have_value("halvferdig notat")
+
+
+async def test_unfinished_note_never_moves_to_the_next_patients_card(console: Console) -> None:
+    await console.world.rings(1)
+    second = await console.world.rings(2)
+    page = await console.open("kari")
+    await page.keyboard.press("Alt+n")
+    await expect(page.get_by_role("button", name="Svarte ikke")).to_be_visible()
+    await page.locator("#note").fill("gjelder bare den første")
+    await page.get_by_role("button", name="Svarte ikke").click()
+    await expect(page.locator("#next-step")).to_be_visible()
+    await expect(page.locator("#note")).to_have_value("gjelder bare den første")
+    await page.keyboard.press("Alt+n")
+    await expect(page).to_have_url(re.compile(second.id))
+    await expect(page.locator("#card")).to_have_attribute("data-id", second.id)
+    await expect(page.locator("#note")).to_have_value("")
+
+
+async def test_card_can_be_loaded_again_after_an_outcome(console: Console) -> None:
+    callback = await console.world.rings()
+    page = await console.open("kari")
+    await page.keyboard.press("Alt+n")
+    await page.get_by_role("button", name="Svarte ikke").click()
+    await expect(page.locator("#next-step")).to_be_visible()
+    await page.reload()
+    await expect(page).to_have_url(re.compile(f"{callback.id}$"))
+    await expect(page.locator("#card")).to_have_attribute("data-id", callback.id)
+
+
+@pytest.mark.parametrize("field", ["#note", "#attempt-note"])
+async def test_refused_note_stays_where_it_was_typed(console: Console, field: str) -> None:
+    """The server does not send it back, since it holds an identity number."""
+    await console.world.rings()
+    page = await console.open("kari")
+    await page.keyboard.press("Alt+n")
+    typed = f"Pårørende har nummer {synthetic_identity(77)}"
+    await page.locator(field).fill(typed)
+    button = "Lagre notatet" if field == "#note" else "Svarte ikke"
+    async with page.expect_response(lambda answer: answer.status == 422):
+        await page.get_by_role("button", name=button).click()
+    await expect(page.locator("#main").get_by_role("alert")).to_contain_text("fødselsnummer")
+    await expect(page.locator(field)).to_have_value(typed)
+    console.faults[:] = [fault for fault in console.faults if "422" not in fault]
 
 
 async def test_dial_that_has_ended_offers_to_ring_again(console: Console) -> None:

@@ -10,7 +10,7 @@ from desk.callbacks.model import Callback
 from desk.database.engine import Database
 from desk.database.unit_of_work import Unit
 from desk.inquiries.model import ClosedReason
-from desk.inquiries.transitions import LONGEST_NOTE, OLDER_NOTES, shortened
+from desk.inquiries.notes import LONGEST_NOTE, OLDER_NOTES, shortened
 from desk.privacy import personal_columns
 from tests.support.desk.desk import as_agent, call, person, phone
 from tests.support.fakes import FakeClock

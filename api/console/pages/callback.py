@@ -2,12 +2,13 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
+from pydantic import BeforeValidator
 
-from api.console import moments
+from api.console import dials, moments
 from api.console.access import PageReader, PageWorker
 from api.console.answers import in_words, on_to
 from api.console.fields import FormSlug
@@ -16,14 +17,12 @@ from api.console.rows import readable, row_of
 from api.schemas.fields import TOPIC, CallbackPath
 from api.web.audit_rules import audited
 from api.web.wording import what_happens_next
-from desk.access.actor import SYSTEM
 from desk.access.permissions import Permission
 from desk.audit.actions import AuditAction
 from desk.callbacks.model import AttemptOutcome, Callback
-from desk.dials.errors import DialNotFound
-from desk.dials.model import Dial, DialState
 from desk.errors import DeskError
 from desk.ids import CallbackId
+from desk.inquiries import notes
 from desk.inquiries.errors import IdentityInNote, UnprintableNote, VersionConflict
 from desk.inquiries.model import ClosedReason, Priority, Status
 from desk.ledger.forecast import PromiseState
@@ -32,6 +31,7 @@ from desk.numbers.phone_number import PhoneNumber
 router = APIRouter(prefix="/callbacks/{id:uuid}", include_in_schema=False)
 
 MOST_NOTE: Final = 1000
+"""Characters of a note that is written with something else."""
 MOST_OTHERS: Final = 10
 """How many other callbacks of the person the card lists."""
 OUTCOMES: Final = (
@@ -46,7 +46,11 @@ OUTCOMES: Final = (
 REASONS: Final = (ClosedReason.REACHED, ClosedReason.UNREACHABLE, ClosedReason.DUPLICATE, ClosedReason.OTHER)
 
 Fence = Annotated[int, Form(ge=0, lt=2**31)]
-Note = Annotated[str, Form(max_length=MOST_NOTE)]
+Lines = BeforeValidator(lambda text: text.replace("\r\n", "\n"))
+"""A browser sends each line end as two characters, and counts it as one."""
+Note = Annotated[str, Form(max_length=MOST_NOTE), Lines]
+WholeNote = Annotated[str, Form(max_length=notes.LONGEST_NOTE), Lines]
+"""The note as it is stored: several calls may have added to it."""
 
 
 @router.get("")
@@ -74,9 +78,9 @@ async def dial_state(request: Request, access: PageReader, id: CallbackPath) -> 
 
     It is read before the callback: one that has ended has left its outcome there.
     """
-    latest = await _latest(access, id)
+    latest = await dials.latest(access, id)
     callback = await access.services.callbacks.lists.get(access.actor, id)
-    return render(request, "dial.html", access, callback=callback, **_dial(latest, callback))
+    return render(request, "dial.html", access, callback=callback, **dials.shown(latest, callback))
 
 
 @router.post("/claim")
@@ -112,7 +116,7 @@ async def attempt(
         outcomes = access.services.callbacks.outcomes
         return await outcomes.record_attempt(access.actor, id, fence, outcome, note=note.strip() or None)
 
-    return await _done(request, access, id, work, goes_on=True)
+    return await _done(request, access, id, work, goes_on=True, attempt_note=note)
 
 
 @router.post("/close")
@@ -195,19 +199,22 @@ async def set_topic(
 @router.post("/note")
 @audited(AuditAction.AMEND)
 async def write_note(
-    request: Request, access: PageWorker, id: CallbackPath, version: Annotated[int, Form(ge=0)], note: Note = ""
+    request: Request, access: PageWorker, id: CallbackPath, instead_of: WholeNote = "", note: WholeNote = ""
 ) -> Response:
-    """Save the note of the version that the person read. A colleague's newer one is shown next to what was typed."""
+    """Save the note instead of the one that the person read. A colleague's newer one is shown next to what was typed.
+
+    What else has changed since then is no conflict: the answer to a claim may have been lost on the way.
+    """
     edits = access.services.callbacks.edits
     try:
-        changed = await edits.amend(access.actor, id, versions={version}, note=note.strip())
+        changed = await edits.amend(access.actor, id, versions=None, note=note.strip(), instead_of=instead_of)
     except VersionConflict as error:
         newer = await access.services.callbacks.lists.get(access.actor, id)
-        if (newer.note or "") == note.strip():
+        if notes.same_words(newer.note, note):
             return on_to(f"/callbacks/{id}")
         return await _card(request, access, newer, error=error, status=412, draft=note)
     except (IdentityInNote, UnprintableNote) as error:
-        return await _refused(request, access, id, error)
+        return await _refused(request, access, id, error, draft=_shown_again(note, error) or None)
     return await _card(request, access, changed, notice=words_for(request)("card.note_saved"))
 
 
@@ -270,12 +277,13 @@ async def _done(
     work: Callable[[], Awaitable[Callback]],
     *,
     goes_on: bool = False,
+    attempt_note: str = "",
 ) -> Response:
-    """Do the work and show the card with what happens now; a refusal is shown on it too."""
+    """Do the work and show the card with what happens now; a refusal is shown on it too, with what was typed."""
     try:
         changed = await work()
     except DeskError as error:
-        return await _refused(request, access, id, error)
+        return await _refused(request, access, id, error, attempt_note=_shown_again(attempt_note, error))
     return await _card(request, access, changed, notice=_next_step(access, changed), goes_on=goes_on)
 
 
@@ -284,9 +292,24 @@ def _next_step(access: PageReader, callback: Callback) -> str:
     return what_happens_next(callback, department, access.services.clock.now())
 
 
-async def _refused(request: Request, access: PageWorker, id: CallbackId, error: DeskError) -> Response:
+async def _refused(
+    request: Request,
+    access: PageWorker,
+    id: CallbackId,
+    error: DeskError,
+    *,
+    draft: str | None = None,
+    attempt_note: str = "",
+) -> Response:
     callback = await access.services.callbacks.lists.get(access.actor, id)
-    return await _card(request, access, callback, error=error, status=_status(error))
+    return await _card(
+        request, access, callback, error=error, status=_status(error), draft=draft, attempt_note=attempt_note
+    )
+
+
+def _shown_again(typed: str, error: DeskError) -> str:
+    """What was typed, for the form that was refused. An identity number stays in the browser that has it."""
+    return "" if isinstance(error, IdentityInNote) else typed
 
 
 def _status(error: DeskError) -> int:
@@ -305,10 +328,14 @@ async def _card(
     notice: str | None = None,
     identity: str | None = None,
     draft: str | None = None,
+    attempt_note: str = "",
     goes_on: bool = False,
 ) -> Response:
-    """Render the card. `goes_on`: the person is done with it, so that the next one is offered."""
-    latest, newest = await _with_its_dial(access, callback)
+    """Render the card. `draft` and `attempt_note`: what was typed and is not saved.
+
+    `goes_on`: the person is done with it, so that the next one is offered.
+    """
+    latest, newest = await dials.with_its_dial(access, callback)
     if newest.status is not callback.status:  # the dial has recorded its outcome meanwhile
         notice, goes_on = notice or _next_step(access, newest), True
     callback = newest
@@ -343,31 +370,11 @@ async def _card(
         notice=notice,
         identity=identity,
         draft=draft,
+        newer_note=isinstance(error, VersionConflict),
+        attempt_note=attempt_note,
         leased=moments.clock_time(callback.lease_until) if callback.lease_until else None,
-        **_dial(latest, callback),
+        **dials.shown(latest, callback),
     )
-
-
-async def _latest(access: PageReader, id: CallbackId) -> Dial | None:
-    """The newest dial of a callback."""
-    try:
-        return await access.services.dials.latest(SYSTEM.within(access.actor.scope), id)
-    except DialNotFound:
-        return None
-
-
-async def _with_its_dial(access: PageReader, callback: Callback) -> tuple[Dial | None, Callback]:
-    """The newest dial of a callback that is being worked on, and the callback as it is when that dial has ended."""
-    latest = await _latest(access, callback.id) if callback.status is Status.CLAIMED else None
-    if latest is None or latest.state is not DialState.ENDED:
-        return latest, callback
-    return latest, await access.services.callbacks.lists.get(access.actor, callback.id)
-
-
-def _dial(latest: Dial | None, callback: Callback) -> dict[str, Any]:
-    """The dial of a callback that is being worked on."""
-    current = latest if latest and callback.status is Status.CLAIMED and latest.fence == callback.fence else None
-    return {"dial": current, "dialling": current is not None and current.state is not DialState.ENDED}
 
 
 def _ready_note(access: PageReader, callback: Callback) -> str | None:

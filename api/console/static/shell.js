@@ -25,20 +25,28 @@ document.addEventListener("htmx:before:response", (event) => {
 });
 
 document.addEventListener("htmx:before:request", (event) => {
-  const draft = document.querySelector("[data-draft]");
   const { ctx } = event.detail;
-  if (draft && ctx.request.method !== "GET" && !ctx.sourceElement.contains(draft)) kept = { id: draft.id, text: draft.value, was: draft.defaultValue };
+  if (ctx.request.method === "GET") return;
+  const fields = [...document.querySelectorAll("[data-draft]")].filter((field) => field.value !== field.defaultValue);
+  kept = fields.map((field) => ({ id: field.id, text: field.value, was: field.defaultValue, card: cardId(), sent: ctx.sourceElement.contains(field) }));
 });
 
-// A note that is being written survives every other action on its card.
-let kept = null;
+// A note that is being written survives every other action on its card, and a refusal; never on another patient's card.
+let kept = [];
+const cardId = () => document.getElementById("card")?.dataset.id;
+let shown = cardId();
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   const target = ctx.target?.id ?? String(ctx.target).replace("#", "");
   if (ctx.request) document.getElementById("connection").hidden = true;
   if (target === "changed" || target === "dial") return; // a part of the same page
-  const draft = kept && document.getElementById(kept.id);
-  if (draft && kept.text !== kept.was && draft.value === kept.was) draft.value = kept.text;
-  kept = null;
+  if (cardId() !== shown) for (const form of document.querySelectorAll("#main form")) form.reset(); // the morph leaves what was typed
+  shown = cardId();
+  const refused = ctx.response?.raw?.status >= 400;
+  for (const { id, text, was, card, sent } of kept) {
+    const field = document.getElementById(id);
+    if (field && card === cardId() && field.value === was && (refused || !sent)) field.value = text;
+  }
+  kept = [];
   marked();
   if (!ctx.request?.headers["X-Repaint"]) requestAnimationFrame(goToHeading);
 });
