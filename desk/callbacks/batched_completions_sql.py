@@ -1,4 +1,4 @@
-"""Completions of several agents in one statement, which is a unit of work by itself. PostgreSQL only.
+"""Completions of several agents in one statement on the driver (desk/database/driver.py). PostgreSQL only.
 
 These are the transitions of desk/callbacks/transitions.py for the usual case: an agent closes what they have claimed.
 In any other case the statement changes nothing, and the caller uses those transitions. Condition, fence, history and
@@ -6,7 +6,8 @@ attempts are all in the one statement, so all of it happens or nothing does.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -14,7 +15,6 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     String,
-    TextualSelect,
     Uuid,
     any_,
     cast,
@@ -32,14 +32,14 @@ from sqlalchemy import (
 from sqlalchemy.sql import FromClause, Insert
 
 from desk.access.actor import Actor
-from desk.callbacks.model import Attempt, AttemptOutcome, Callback
+from desk.callbacks.model import AttemptOutcome
 from desk.callbacks.repository import CHANNEL
-from desk.database.compiled import compiled, parameter
-from desk.database.notify import HISTORY, announce
-from desk.database.unit_of_work import Unit
+from desk.database.compiled import DriverStatement, compiled_for_driver, parameter
+from desk.database.driver import Driver
+from desk.database.notify import HISTORY
 from desk.ids import CallbackId
 from desk.inquiries import claims_repository as claims
-from desk.inquiries.batched_claims_sql import read_with_own, with_own
+from desk.inquiries.batched_claims_sql import with_own
 from desk.inquiries.model import ClosedReason, Kind, Status
 from desk.inquiries.repository import shown
 from desk.schema.tables import attempts, history, inquiries
@@ -61,7 +61,7 @@ class Completion:
     attempt_note: str | None = None
 
 
-def complete_statement() -> TextualSelect:
+def complete_statement() -> DriverStatement:
     """The statement that closes what several agents have claimed; `n` is a completion's place in the lists."""
     c = inquiries.c
     texts = ("agents", "outcomes", "attempt_notes", "reasons", "notes", "scopes")
@@ -93,9 +93,7 @@ def complete_statement() -> TextualSelect:
         .cte("done")
     )
     answer = with_own(CHANNEL, done)
-    return compiled(
-        answer.add_cte(_attempts(done).cte("tried"), _history(done).cte("noted")), list(answer.selected_columns)
-    )
+    return compiled_for_driver(answer.add_cte(_attempts(done).cte("tried"), _history(done).cte("noted")))
 
 
 def _attempts(done: FromClause) -> Insert:
@@ -133,37 +131,33 @@ def _history(done: FromClause) -> Insert:
 COMPLETE = complete_statement()
 
 
-async def complete(unit: Unit, completions: Sequence[Completion], ringing: Sequence[str]) -> list[Callback | None]:
-    """Return each closed inquiry; None where the claim is over or the callback is not in the agent's scope.
+async def complete(
+    driver: Driver, completions: Sequence[Completion], now: datetime, ringing: Sequence[str]
+) -> Sequence[Any]:
+    """Close the callbacks. Returns rows of `with_own`, `n` counted from 1.
 
-    `ringing`: the departments that may call patients now.
+    There is no row where the claim is over or the callback is not in the agent's scope. `ringing`: the departments
+    that may call patients now.
     """
     values = {
-        "now": unit.now,
+        "now": now,
         "ringing": list(ringing),
         "ids": [each.id for each in completions],
         "agents": [each.actor.name for each in completions],
         "fences": [each.fence for each in completions],
-        "outcomes": [each.outcome.value if each.outcome else None for each in completions],
-        "attempt_notes": [each.attempt_note for each in completions],
+        "outcomes": _any([each.outcome.value if each.outcome else None for each in completions]),
+        "attempt_notes": _any([each.attempt_note for each in completions]),
         "reasons": [each.reason.value for each in completions],
-        "notes": [each.note for each in completions],
-        "scopes": [_scope(each.actor) for each in completions],
+        "notes": _any([each.note for each in completions]),
+        "scopes": _any([_scope(each.actor) for each in completions]),
     }
-    rows = (await unit.connection.execute(COMPLETE, values)).all()
-    if rows:
-        announce(unit.connection.info, HISTORY)
-    found = await read_with_own(unit, CHANNEL, rows)
-    return [_with_attempt(unit, found.get(n), each) for n, each in enumerate(completions, 1)]
+    return await driver.rows(COMPLETE, values, announce=HISTORY)
+
+
+def _any(values: list[str | None]) -> list[str | None] | None:
+    """The list, or None if it has no values: that is the same to `unnest`, and less to send."""
+    return values if any(value is not None for value in values) else None
 
 
 def _scope(actor: Actor) -> str | None:
     return None if actor.scope.departments is None else ",".join(actor.scope.departments)
-
-
-def _with_attempt(unit: Unit, callback: Callback | None, completion: Completion) -> Callback | None:
-    """Add the attempt that the statement has made, unless the attempts were read after it."""
-    if callback is None or completion.outcome is None:
-        return callback
-    made = Attempt(unit.now, completion.actor.name, completion.outcome, True, completion.attempt_note)
-    return callback if made in callback.attempts else replace(callback, attempts=(*callback.attempts, made))

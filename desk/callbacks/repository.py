@@ -3,12 +3,13 @@
 A callback's row is changed only while its inquiry is locked, so a row read after locking is the newest.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Insert, and_, cast, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Insert, Text, and_, cast, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.sql import FromClause, Select
 
@@ -54,16 +55,16 @@ def join(rows: FromClause) -> Select[Any]:
     made = func.json_build_array(a.at, a.agent, a.outcome, a.counted, a.note)
     tried = select(func.json_agg(aggregate_order_by(made, a.id))).where(a.callback_id == rows.c.id).scalar_subquery()
     own = [column for column in c if column is not c.id]
-    return select(*own, cast(tried, JSON).label("tried")).join_from(rows, callbacks, c.id == rows.c.id)
+    return select(*own, cast(tried, Text).label("tried")).join_from(rows, callbacks, c.id == rows.c.id)
 
 
-def read_joined(inquiry: Inquiry, row: Any) -> Callback:
-    """Read a row of `join`."""
+def read_joined(values: Mapping[str, Any], row: Any) -> Callback:
+    """Read a row of `join` into an inquiry with these values."""
     tried = [
         Attempt(datetime.fromisoformat(at).astimezone(UTC), agent, AttemptOutcome(outcome), counted, note)
-        for at, agent, outcome, counted, note in row.tried or ()
+        for at, agent, outcome, counted, note in (json.loads(row.tried) if row.tried else ())
     ]
-    return _read(inquiry, row, tried)
+    return _callback(values, row, tried)
 
 
 def adding(
@@ -217,6 +218,10 @@ async def _shown(unit: Unit, inquiry: Inquiry) -> Callback:
 
 
 def _read(inquiry: Inquiry, row: Any, tried: Sequence[Attempt]) -> Callback:
+    return _callback(vars(inquiry), row, tried)
+
+
+def _callback(values: Mapping[str, Any], row: Any, tried: Sequence[Attempt]) -> Callback:
     own = {
         "phone": PhoneNumber(row.phone, row.phone_mobile),
         "added_phone": row.added_phone,
@@ -228,7 +233,7 @@ def _read(inquiry: Inquiry, row: Any, tried: Sequence[Attempt]) -> Callback:
         "has_recording": row.has_recording,
         "others_on_phone": row.others_on_phone,
     }
-    return Callback(**(vars(inquiry) | own))
+    return Callback(**{**values, **own})
 
 
 CHANNEL = InquiryChannel(Kind.CALLBACK, show, join, read_joined, locked)

@@ -13,12 +13,13 @@ from typing import Any, TypeAlias
 
 import asyncpg
 from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidatePoolError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from desk.database.driver import CONNECTIONS, GENERIC, Driver
 from desk.database.errors import StorageUnavailable
 from desk.database.failure_log import FailureLog
-from desk.database.faults import fault_of
+from desk.database.faults import FAILURES, fault_of
 from desk.database.notify import Notifier, take_announced
 from desk.database.tls import advice, tls_of
 
@@ -34,7 +35,6 @@ TRUSTED_SECONDS = 1.0
 """How long after its last use a pooled connection is assumed to work. After that it is pinged first."""
 
 WRITING, READING, LISTENING = "writing", "reading", "listening"
-FAILURES = (SQLAlchemyError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error)
 RETRYABLE_STATES = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 
 
@@ -56,7 +56,14 @@ class Database:
         self._readers = (
             self.engine.execution_options(sqlite_begin="BEGIN") if self.dialect == "sqlite" else self._autocommit()
         )
-        self._notifier = Notifier(self._autocommit()) if self.dialect == "postgresql" else None
+        self.driver_engine: AsyncEngine | None = None
+        """The pool of `driver`, on PostgreSQL."""
+        self._notifier: Notifier | None = None
+        if self.dialect == "postgresql":
+            # The connection used last comes first: it has the statements prepared.
+            self.driver_engine = _engine(url, CONNECTIONS, pool_use_lifo=True)
+            event.listen(self.driver_engine.sync_engine, "connect", _plan_once)
+            self._notifier = Notifier(lambda: _raw(self.engine))
         self._watchers: list[tuple[str, Callable[[], None]]] = []
         self._failures = FailureLog()
 
@@ -84,6 +91,20 @@ class Database:
             yield connection
             written = take_announced(connection.info)
         self._wake(written)
+
+    @asynccontextmanager
+    async def driver(self) -> AsyncIterator[Driver]:
+        """Open a connection of the driver for a single statement, which commits by itself. PostgreSQL only.
+
+        Raises as `begin` does.
+        """
+        assert self.driver_engine is not None, "only PostgreSQL has it"
+        announced = set[str]()
+        try:
+            async with self.named_failures(WRITING), _raw(self.driver_engine) as raw:
+                yield Driver(raw, announced)
+        finally:
+            self._wake(frozenset(announced))
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
@@ -128,6 +149,8 @@ class Database:
         """Close every connection."""
         if self._notifier:
             await self._notifier.close()
+        if self.driver_engine:
+            await self.driver_engine.dispose()
         await self.engine.dispose()
 
     def _autocommit(self) -> AsyncEngine:
@@ -156,7 +179,7 @@ class Database:
     def _renamed(self, use: str, error: BaseException) -> Conflict | StorageUnavailable:
         driver_error = error.orig if isinstance(error, DBAPIError) else error
         state = getattr(driver_error, "sqlstate", None)
-        if isinstance(error, IntegrityError) or state in RETRYABLE_STATES:
+        if isinstance(error, IntegrityError | asyncpg.IntegrityConstraintViolationError) or state in RETRYABLE_STATES:
             return Conflict()
 
         hint = advice(error)
@@ -169,7 +192,18 @@ class Database:
         return StorageUnavailable(hint, fault)
 
 
-def _engine(url: str, pool_size: int) -> AsyncEngine:
+@asynccontextmanager
+async def _raw(engine: AsyncEngine) -> AsyncIterator[Any]:
+    """Take a connection of the driver from the engine's pool.
+
+    It goes back to the pool whatever happens: after a time-out or a cancellation the driver cancels the statement
+    before anything else runs, and a closed connection is found when it is taken next.
+    """
+    async with engine.connect() as connection:
+        yield (await connection.get_raw_connection()).driver_connection
+
+
+def _engine(url: str, pool_size: int, **pool: Any) -> AsyncEngine:
     sqlite = url.startswith("sqlite")
     address, put_on_tls = tls_of(url)
     engine = create_async_engine(
@@ -177,6 +211,7 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
         hide_parameters=True,
         pool_size=pool_size,
         max_overflow=0,
+        **pool,
         pool_timeout=BUSY_SECONDS,
         connect_args=(
             {"timeout": BUSY_SECONDS}
@@ -204,6 +239,10 @@ def _limit_idleness(connection: Any, _record: Any) -> None:
     """Not a start-up parameter, because PgBouncer refuses those it does not know."""
     limit = f"set idle_in_transaction_session_timeout = {IDLE_SECONDS * 1000}"
     connection.run_async(lambda raw: raw.execute(limit))
+
+
+def _plan_once(connection: Any, _record: Any) -> None:
+    connection.run_async(lambda raw: raw.execute(GENERIC))
 
 
 def _remember(connection: Any, record: Any) -> None:

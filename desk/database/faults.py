@@ -1,8 +1,22 @@
-"""Why a database that answers cannot be used: it is full, locked or read-only."""
+"""How the database and its drivers fail, and why one that answers cannot be used: it is full, locked or read-only."""
 
 import sqlite3
 from enum import StrEnum
 from typing import Final
+
+import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
+
+FAILURES: Final = (
+    SQLAlchemyError,
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    sqlite3.Error,
+)
+"""Every failure to reach or use the database, by SQLAlchemy or by a driver itself."""
 
 
 class StorageFault(StrEnum):

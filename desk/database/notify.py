@@ -6,27 +6,23 @@ process dies between the commit and the NOTIFY, readers find the rows when they 
 """
 
 import asyncio
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection
+from contextlib import AbstractAsyncContextManager, suppress
 from contextvars import Context
 from typing import Any
 
-from sqlalchemy import ARRAY, Text, bindparam, text
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from desk.database.faults import FAILURES
 
 HISTORY = "innringing_history"
 """The channel for every row of the history."""
 DIALS = "innringing_dials"
 """The channel for the steps of dials, which are rows of the history too. Only the dialler listens."""
-PAUSE_SECONDS = 0.005
+PAUSE_SECONDS = 0.02
 """The pause between two notifications. The second covers everything written meanwhile."""
 
 _WRITTEN = "written"
 """A key of the connection's `info`, set until the commit: the channels to notify."""
-_NOTIFY = text("select pg_notify(channel, '') from unnest(:channels) as channel").bindparams(
-    bindparam("channels", type_=ARRAY(Text))
-)
+_NOTIFY = "select pg_notify(channel, '') from unnest($1::text[]) as channel"
 
 
 def announce(info: dict[Any, Any], *channels: str) -> None:
@@ -43,9 +39,9 @@ def take_announced(info: dict[Any, Any]) -> frozenset[str]:
 class Notifier:
     """Notifies for one `Database` on PostgreSQL."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        """`engine` commits each statement by itself."""
-        self._engine = engine
+    def __init__(self, opened: Callable[[], AbstractAsyncContextManager[Any]]) -> None:
+        """`opened` opens a connection of the driver."""
+        self._opened = opened
         self._channels: frozenset[str] = frozenset()
         self._sending: asyncio.Task[None] | None = None
 
@@ -63,7 +59,7 @@ class Notifier:
     async def _send(self) -> None:
         while channels := self._channels:
             self._channels = frozenset()
-            with suppress(SQLAlchemyError, OSError, TimeoutError):
-                async with self._engine.connect() as connection:
-                    await connection.execute(_NOTIFY, {"channels": sorted(channels)})
+            with suppress(*FAILURES):
+                async with self._opened() as raw:
+                    await raw.fetch(_NOTIFY, sorted(channels))
             await asyncio.sleep(PAUSE_SECONDS)

@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy import text
 
-from desk.database.engine import FAILURES, READING, Connection, Database
+from desk.database.engine import READING, Connection, Database
+from desk.database.faults import FAILURES
 
 
 @asynccontextmanager

@@ -25,11 +25,13 @@ from desk.access.permissions import Scope
 from desk.access.trail import Trail
 from desk.clock import Clock
 from desk.database.deadline import require_time
+from desk.database.driver import Driver
 from desk.database.engine import Conflict, Connection, Database
 from desk.database.errors import StorageUnavailable
 
 TRIES = 5
 
+C = TypeVar("C")
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -126,6 +128,14 @@ def _method(
     return method
 
 
+async def on_driver(database: Database, step: Callable[[Driver], Awaitable[T]]) -> T:
+    """Run a step that runs one statement on the driver, to its end and again as a unit of work is. PostgreSQL only.
+
+    Raises StorageUnavailable.
+    """
+    return await shielded(_retried(database.driver, step))
+
+
 class Service:
     """What every service of the desk has: a database to work on and a clock."""
 
@@ -155,9 +165,7 @@ async def shielded(work: Coroutine[Any, Any, T] | asyncio.Future[T]) -> T:
         raise
 
 
-async def _retried(
-    opened: Callable[[], AbstractAsyncContextManager[Connection]], work: Callable[[Connection], Awaitable[T]]
-) -> T:
+async def _retried(opened: Callable[[], AbstractAsyncContextManager[C]], work: Callable[[C], Awaitable[T]]) -> T:
     for _ in range(TRIES):
         try:
             async with opened() as connection:

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from sqlalchemy import ARRAY, BigInteger, Text, bindparam, func, select, text
 
-from desk.database.engine import FAILURES, Database
+from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
+from desk.database.faults import FAILURES
 from desk.database.unit_of_work import Unit
 from desk.history.model import Change
 from desk.schema.scope import in_scope

@@ -1,6 +1,6 @@
 """What the inquiries room needs to know about a channel, so that claims and lists are written once for all channels."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -16,12 +16,13 @@ T = TypeVar("T", bound=Inquiry)
 class InquiryChannel(Generic[T]):
     """One channel. `show` reads the channel's own values of inquiries, in the same order.
 
-    `join` joins the channel's own values to rows of inquiries in a larger statement; `read` makes one of such a row.
+    `join` joins the channel's own values to rows of inquiries in a larger statement; `read` makes one of an inquiry's
+    values and such a row.
     `locked` locks one inquiry of the channel; it raises the channel's error if there is none in the actor's scope.
     """
 
     kind: Kind
     show: Callable[[Unit, Sequence[Inquiry]], Awaitable[list[T]]]
     join: Callable[[FromClause], Select[Any]]
-    read: Callable[[Inquiry, Any], T]
+    read: Callable[[Mapping[str, Any], Any], T]
     locked: Callable[[Unit, InquiryId], Awaitable[T]]

@@ -64,10 +64,11 @@ class Claiming(Service, Generic[T]):
         (by.actor if isinstance(by, Unit) else by).require(department)
         self._departments().get(department)
         limit = max(1, min(limit, MAX_CLAIMS))
-        claimed: list[T] = []
         if isinstance(by, Actor) and due_before is None:
             claimed = await self._batched.claim(department, Claim(by, limit))
-        return claimed or await self._claim(by, department, limit, due_before)
+            if claimed is not None:
+                return claimed
+        return await self._claim(by, department, limit, due_before)
 
     @unit_of_work
     async def claim_named(self, unit: Unit, id: InquiryId) -> T:

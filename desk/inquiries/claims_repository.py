@@ -31,6 +31,11 @@ def lapsed(columns: ColumnCollection[str, Any], now: Any) -> list[ColumnElement[
     return [columns.status == Status.CLAIMED.value, columns.lease_until <= now]
 
 
+def too_long(columns: ColumnCollection[str, Any], longest: Any) -> list[ColumnElement[bool]]:
+    """Conditions for a claim to have a lease until after `longest`: from a clock that was ahead."""
+    return [columns.status == Status.CLAIMED.value, columns.lease_until > longest]
+
+
 def held(agent: Any, fence: Any) -> list[ColumnElement[bool]]:
     """Conditions for the agent to have the inquiry by the claim that gave `fence`, also after its lease."""
     return [c.status == Status.CLAIMED.value, c.claimed_by == agent, c.fence == fence]
@@ -120,8 +125,8 @@ async def expired(unit: Unit, department: str | None = None) -> list[Inquiry]:
 
     A lease longer than any is from a clock that was ahead, and has run out too.
     """
-    too_long = and_(c.status == Status.CLAIMED.value, c.lease_until > unit.now + LONGEST_LEASE)
-    query = select(*shown).where(or_(and_(*lapsed(c, unit.now)), too_long), *in_scope(unit, c.department))
+    over = or_(and_(*lapsed(c, unit.now)), and_(*too_long(c, unit.now + LONGEST_LEASE)))
+    query = select(*shown).where(over, *in_scope(unit, c.department))
     if department is not None:
         query = query.where(c.department == department)
     found = await unit.connection.execute(query.order_by(c.id).with_for_update(skip_locked=True, key_share=True))

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Insert, func, insert, not_, or_, select, update
 
+from desk.access.actor import Actor
 from desk.database.together import write_together
 from desk.database.unit_of_work import Unit
 from desk.departments.departments import Policy
@@ -49,6 +50,12 @@ def read_into(unit: Unit, inquiry: T, row: Any) -> T:
     """Read a row of the `shown` columns into an inquiry whose channel's own values stay. Recorded as in `read`."""
     unit.saw(row.id, row.department)
     return replace(inquiry, **_values(row))
+
+
+def values_for(actor: Actor, row: Any) -> Mapping[str, Any]:
+    """The values of an inquiry from a row of the `shown` columns, and record that the actor is shown it."""
+    actor.saw(row.id, row.department)
+    return _values(row)
 
 
 def promise_columns(promise: Promise, spoken: str) -> dict[str, Any]:

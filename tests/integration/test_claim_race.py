@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from desk.access.actor import CALLER
 from desk.database.engine import Database
+from desk.inquiries.model import ClosedReason, Status
 from desk.paths import ROOT
 from desk.schema import tables
 from desk.schema.migrate import migrate
@@ -123,3 +124,27 @@ async def test_row_that_refers_to_a_callback_does_not_hide_it_from_agents(postgr
         taken += await desk.claiming.claim(as_agent("kari"), "kirurgi", due_before=clock.now() + timedelta(days=7))
     await database.close()
     assert sorted(each.id for each in taken) == sorted(each.id for each in waiting)
+
+
+async def test_completion_shows_what_another_changed_while_it_waited(postgres_url: str, clock: FakeClock) -> None:
+    """The statement has read the channel's values before it waited for the row: they are read again."""
+    await migrate(postgres_url)
+    database = Database(postgres_url)
+    desk = make_desk(database, clock)
+    await desk.registration.register(CALLER, call(1), "kirurgi", person(1), phone(1))
+    (claimed,) = await desk.claiming.claim(as_agent("kari"), "kirurgi")
+    async with database.begin() as connection:
+        row = tables.inquiries.c.id == claimed.id
+        await connection.execute(tables.inquiries.update().where(row).values(version=tables.inquiries.c.version + 1))
+        changed = tables.callbacks.update().where(tables.callbacks.c.id == claimed.id)
+        await connection.execute(changed.values(call_count=7))
+        closing = asyncio.create_task(
+            desk.outcomes.close(as_agent("kari"), claimed.id, ClosedReason.REACHED, fence=claimed.fence)
+        )
+        waits = text("select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like 'WITH done%'")
+        async with asyncio.timeout(30), database.read() as other:
+            while not (await other.execute(waits)).scalar_one():  # noqa: ASYNC110 - the database has no event for it
+                await asyncio.sleep(0.01)
+    closed = await closing
+    await database.close()
+    assert (closed.status, closed.version, closed.call_count) == (Status.CLOSED, claimed.version + 2, 7)

@@ -79,10 +79,10 @@ async def in_a_unit(service: Service, actor: Actor, work: Callable[[Actor | Unit
 class Run:
     """The random work, done in one of the two ways."""
 
-    def __init__(self, database: Database, use: Use, *, at_once: bool) -> None:
+    def __init__(self, database: Database, use: Use, *, at_once: bool, most: int | None) -> None:
         self.database, self.use, self.at_once = database, use, at_once
         self.clock = FakeClock()
-        self.desk: CallbackServices = make_desk(database, self.clock)
+        self.desk: CallbackServices = make_desk(database, self.clock, most_claimed=most)
         self.calls = itertools.count()
         self.ids: list[str] = []
         self.fences: dict[str, int] = {}
@@ -216,11 +216,11 @@ def test_batched_work_leaves_the_same_rows_as_work_one_by_one(postgres_url: str,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(st.lists(STEP, min_size=6, max_size=16))
-    def same(steps: list[Step]) -> None:
+    @given(st.lists(STEP, min_size=6, max_size=16), st.sampled_from([None, 2]))
+    def same(steps: list[Step], most: int | None) -> None:
         work = BEGINNING + steps
-        batched = runner.run(Run(database, as_actor, at_once=True).everything(work))
-        one_by_one = runner.run(Run(database, in_a_unit, at_once=False).everything(work))
+        batched = runner.run(Run(database, as_actor, at_once=True, most=most).everything(work))
+        one_by_one = runner.run(Run(database, in_a_unit, at_once=False, most=most).everything(work))
         assert batched[0] == one_by_one[0]
         assert batched[1] == one_by_one[1]
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy import event, text
 
@@ -22,13 +23,15 @@ from desk.audit.lists_repository import ListView, named_lately
 from desk.audit.repository import AuditRow, AuditSubject
 from desk.callbacks import repository as callbacks
 from desk.clock import SystemClock
+from desk.database.driver import GENERIC
 from desk.database.engine import Database
-from desk.database.unit_of_work import Unit
+from desk.database.unit_of_work import Unit, on_driver
 from desk.history import feed_repository as changes
 from desk.history.feed import Changes
+from desk.inquiries import batched_claims_sql as batched
 from desk.inquiries import claims_repository as claims
 from desk.inquiries.claiming import LEASE
-from desk.inquiries.model import InquiryFilter, Priority, Status
+from desk.inquiries.model import ClosedReason, InquiryFilter, Priority, Status
 from desk.ledger.ledger import Ledger
 from desk.messages import repository as outbox
 from desk.numbers.phone_number import PhoneNumber
@@ -41,6 +44,7 @@ from tests.support.machine.servers import copied
 ROWS = 20_000
 BIG = {"callbacks", "inquiries", "history", "promises", "attempts", "outbox"}
 CLOCK = SystemClock()
+MOST_CLAIMED = 200  # as the settings have it
 LATER = FakeClock(CLOCK.now() + timedelta(hours=1))
 
 Work = Callable[[Database], Awaitable[object]]
@@ -79,7 +83,23 @@ async def filled(filled_url: str) -> AsyncIterator[Database]:
 
 
 async def claim(database: Database) -> None:
-    assert await make_desk(database, CLOCK).claiming.claim(as_agent("kari"), "kirurgi", limit=3)
+    desk = make_desk(database, CLOCK, most_claimed=MOST_CLAIMED)
+    assert await desk.claiming.claim(as_agent("kari"), "kirurgi", limit=3)
+
+
+async def complete(database: Database) -> None:
+    desk = make_desk(database, CLOCK, most_claimed=MOST_CLAIMED)
+    (one,) = await desk.claiming.claim(as_agent("kari"), "kirurgi")
+    await desk.outcomes.close(as_agent("kari"), one.id, ClosedReason.REACHED, fence=one.fence)
+
+
+async def nothing_to_claim(database: Database) -> None:
+    """Only PostgreSQL has a statement of its own for that."""
+    if database.dialect == "sqlite":
+        return await claim(database)
+    statement = batched.nothing_statement(callbacks.CHANNEL, MOST_CLAIMED)
+    asked = [batched.Claim(as_agent("kari"), 1)]
+    await on_driver(database, lambda driver: batched.nothing(driver, statement, "kirurgi", asked, CLOCK.now()))
 
 
 async def claim_within_a_greater_unit(database: Database) -> None:
@@ -163,6 +183,8 @@ async def one_callback(database: Database) -> None:
 
 CASES: dict[str, tuple[Work, str]] = {
     "claim": (claim, "ix_inquiries_claim_order"),
+    "claim and complete": (complete, "ix_inquiries_claim_order"),
+    "nothing to claim": (nothing_to_claim, "ix_inquiries_claim_order"),
     "claim in a greater unit of work": (claim_within_a_greater_unit, "ix_inquiries_claim_order"),
     "leases that ran out": (expire, "ix_inquiries_lease_until"),
     "leases that ran out in a department": (expire_in_a_department, "ix_inquiries_"),
@@ -190,6 +212,7 @@ async def test_query_uses_its_index(filled: Database, case: str) -> None:
     work, index = CASES[case]
     with recorded_queries(filled) as statements:
         await work(filled)
+        await asyncio.sleep(0)  # the driver reports its statements a moment later
     plans = [await plan(filled, *each) for each in statements]
     assert plans, "nothing was asked"
     assert [scan for each in plans for scan in scans(each)] == []
@@ -243,11 +266,37 @@ def recorded_queries(database: Database, big: Collection[str] = BIG) -> Iterator
         if reads and any(each in statement for each in big):
             seen.append((statement, parameters))
 
-    event.listen(database.engine.sync_engine, "before_cursor_execute", see)
+    def see_on_driver(query: asyncpg.connection.LoggedQuery) -> None:
+        see(None, None, query.query, GENERIC, None, False)
+
+    def look(connection: Any, *_: Any) -> None:
+        connection.driver_connection.add_query_logger(see_on_driver)
+
+    def look_away(connection: Any, *_: Any) -> None:
+        if connection is not None:  # it was given up
+            connection.driver_connection.remove_query_logger(see_on_driver)
+
+    listeners: list[tuple[Any, str, Any]] = [(database.engine.sync_engine, "before_cursor_execute", see)]
+    if database.driver_engine is not None:
+        pool = database.driver_engine.sync_engine
+        listeners += [(pool, "checkout", look), (pool, "checkin", look_away)]
+    for listener in listeners:
+        event.listen(*listener)
     try:
         yield seen
     finally:
-        event.remove(database.engine.sync_engine, "before_cursor_execute", see)
+        for listener in listeners:
+            event.remove(*listener)
+
+
+async def generic_plan(database: Database, statement: str) -> str:
+    """The plan of a statement on the driver, which PostgreSQL makes without its values."""
+    async with database.listener() as connection:
+        await connection.execute(GENERIC)
+        await connection.execute(f"prepare planned as {statement}")
+        values = ", ".join(["null"] * len(set(re.findall(r"\$\d+", statement))))
+        found = await connection.fetchval(f"explain (format json) execute planned({values})")
+        return found if isinstance(found, str) else json.dumps(found)
 
 
 async def plan(database: Database, statement: str, parameters: Any) -> str:
@@ -256,6 +305,8 @@ async def plan(database: Database, statement: str, parameters: Any) -> str:
         if database.dialect == "sqlite":
             steps = await connection.exec_driver_sql(f"explain query plan {statement}", parameters)
             return "\n".join(step.detail for step in steps)
+        if parameters is GENERIC:
+            return await generic_plan(database, statement)
         found = await connection.exec_driver_sql(f"explain (format json) {statement}", parameters)
         told = found.scalar_one()
         return told if isinstance(told, str) else json.dumps(told)

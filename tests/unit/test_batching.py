@@ -1,6 +1,7 @@
 """Requests made at the same time share one piece of work; a single request does not wait."""
 
 import asyncio
+import gc
 from collections.abc import Sequence
 
 import pytest
@@ -69,3 +70,19 @@ async def test_cancelled_request_waits_for_the_batch_and_the_others_are_answered
     with pytest.raises(asyncio.CancelledError):
         await first
     assert await second == 4
+
+
+async def test_error_of_a_request_that_was_cancelled_is_not_reported_as_lost() -> None:
+    reported: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
+    desk = Desk()
+    desk.open.clear()
+    asked = asyncio.create_task(Batcher(desk.answer).ask(UNLUCKY))
+    await desk.called.wait()
+    asked.cancel()
+    desk.open.set()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    del asked
+    gc.collect()
+    assert reported == []

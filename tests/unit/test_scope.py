@@ -45,8 +45,9 @@ WITHOUT = {
         "callbacks/batched_completions_sql._attempts",
         "callbacks/batched_completions_sql._history",
         "callbacks/repository.join",
-        "inquiries/batched_claims_sql._allowed",
+        "inquiries/batched_claims_sql._places",
         "inquiries/batched_claims_sql.claim_statement",
+        "inquiries/batched_claims_sql.nothing_statement",
         "inquiries/batched_claims_sql.with_own",
     ),
     "its conditions or its query come from a function that asks for a scope": (

@@ -60,11 +60,11 @@ DEPARTMENTS = Departments(
 
 
 def make_desk(
-    database: Database, clock: Clock, *, lease: timedelta = LEASE, departments: Departments = DEPARTMENTS
+    database: Database, clock: Clock, *, lease: timedelta = LEASE, departments: Departments = DEPARTMENTS, **more: Any
 ) -> CallbackServices:
     """The services of callbacks, as a hospital with two departments has them."""
     return callback_services(
-        database=database, departments=lambda: departments, vault=Vault(**KEYS), clock=clock, lease=lease
+        database=database, departments=lambda: departments, vault=Vault(**KEYS), clock=clock, lease=lease, **more
     )
 
 
